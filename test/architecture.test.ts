@@ -1,0 +1,4 @@
+import { test, expect } from "vitest";
+test("a", () => {
+  expect(1).toBe(1);
+});
