@@ -27,6 +27,7 @@ const processSuite = (name: string) => ({
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    reporters: ["default", "./test/reporter.ts"],
     projects: [
       ...packages.map((name) => ({
         test: { name, include: [`packages/${name}/src/**/*.test.ts`], testTimeout: 15_000 },
