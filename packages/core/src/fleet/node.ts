@@ -1,0 +1,121 @@
+import type { Capability, MemberId, NodeId, Tier } from "../terms.ts";
+
+/** A capacity figure and where it comes from. `prior`: from catalogue and formula. `measured`: fitted to real jobs. */
+export interface Figure {
+  readonly value: number;
+  readonly basis: "prior" | "measured";
+}
+
+/**
+ * How fast one node runs one model. Decode time per token at occupancy k is
+ * `(fixedMsPerToken + (weightBytesPerToken + context * kvBytesPerToken) / effectiveBytesPerSecond) * (1 + batchFactor * (k - 1))`.
+ */
+export interface ModelCapacity {
+  /** Time per token that bandwidth does not explain (layers x cost per layer), ms. */
+  readonly fixedMsPerToken: Figure;
+  /** Memory bandwidth that decoding reaches, bytes/s. */
+  readonly effectiveBytesPerSecond: Figure;
+  /** Prompt processing rate, tokens/s. */
+  readonly prefillTokensPerSecond: Figure;
+  /** beta: what each further generation in one batch adds to the step time, as a share of it. */
+  readonly batchFactor: Figure;
+  /** Time to load the model when it is not loaded, ms. */
+  readonly loadMs: Figure;
+  /** Weights read per generated token (active experts only for an MoE), bytes. */
+  readonly weightBytesPerToken: number;
+  /** KV cache per token of context, bytes. */
+  readonly kvBytesPerToken: number;
+}
+
+/** One model as its node reports it. */
+export interface ModelReport {
+  readonly name: string;
+  readonly digest: string;
+  readonly capabilities: readonly Capability[];
+  /** Tokens of context that one generation gets on this node (the pinned `num_ctx`). */
+  readonly contextTokens: number;
+  /** Parameters in all, null when the engine does not say. */
+  readonly parameterCount: number | null;
+  /** Served by a cloud behind the engine: never for `own` or `coop` work. */
+  readonly cloud: boolean;
+  readonly loaded: boolean;
+  /** Weights and KV cache in memory when loaded, bytes. */
+  readonly residentBytes: number;
+  readonly capacity: ModelCapacity;
+}
+
+/** What a machine is. */
+export interface Machine {
+  /** Such as "Apple M4 Max" or "Raspberry Pi 5 Model B"; as the probe found it. */
+  readonly chip: string;
+  /** Key of the catalogue's row that the priors come from, null when none fits. */
+  readonly profile: string | null;
+  readonly platform: string;
+  readonly memoryBytes: number;
+  /** A simulated machine says so wherever it appears. */
+  readonly simulated: boolean;
+  readonly agentVersion: string;
+  /** Name and version of the engine, such as "ollama 0.35.1". */
+  readonly engine: string;
+}
+
+/** Full snapshot of a node, sent on change and every 10 s. */
+export interface NodeReport {
+  readonly models: readonly ModelReport[];
+  /** Concurrent generations that the node takes, as measured or capped by its owner. */
+  readonly slots: number;
+  /** Memory that models may use in all (owner's cap, at most ~70 % of RAM), bytes. */
+  readonly modelMemoryBytes: number;
+  /** How much one model's decode slows another's on this node: 1 time-sliced, batchFactor one shared batch. */
+  readonly interference: Figure;
+  readonly pressure: "normal" | "warning" | "critical";
+  readonly thermal: "nominal" | "fair" | "serious" | "critical" | "unknown";
+  readonly power: "mains" | "battery" | "unknown";
+  /** Owner's limit on tokens (prompt and output) served a day, null for none. */
+  readonly tokensPerDay: number | null;
+  /** The owner asked to take nothing new, or the agent is stopping. */
+  readonly draining: boolean;
+  /** Engine faults that make a model unusable now, by model name; empty when healthy. */
+  readonly unhealthy: Readonly<Record<string, string>>;
+}
+
+/** A node as its registration knows it. */
+export interface NodeIdentity {
+  readonly id: NodeId;
+  readonly name: string;
+  readonly owner: MemberId;
+}
+
+export type AttemptPhase = "assigned" | "loading" | "prefill" | "decode";
+
+/** The part of a running attempt that placement looks at. */
+export interface ActiveAttempt {
+  readonly job: string;
+  readonly model: string;
+  readonly phase: AttemptPhase;
+  readonly startedAtMs: number;
+  readonly promptTokens: number;
+  readonly maxOutputTokens: number;
+  readonly outputTokens: number;
+}
+
+/** A node as it appears in the fleet snapshot: enough to explain a placement and to draw the fleet. */
+export interface NodeView {
+  readonly identity: NodeIdentity;
+  readonly machine: Machine;
+  readonly report: NodeReport;
+  readonly connected: boolean;
+  readonly lastSeenMs: number;
+  readonly active: readonly ActiveAttempt[];
+  /** Tokens of the day's token budget not used or held, null for no limit. */
+  readonly tokensLeftToday: number | null;
+  /** Tier that the scheduler gives each model, by model name. */
+  readonly tiers: Readonly<Record<string, Tier>>;
+}
+
+/** What the scheduler publishes at most once a second for admission and display. */
+export interface FleetSnapshot {
+  readonly atMs: number;
+  readonly nodes: readonly NodeView[];
+  readonly pendingJobs: number;
+}

@@ -1,0 +1,194 @@
+import type { FailureClass } from "../job/failure.ts";
+import type { CancelReason, FinishReason, JobRecord, JobSpec, Timings, Usage } from "../job/job.ts";
+import type { Delta } from "../job/output.ts";
+import type { Placement } from "../placement/explanation.ts";
+import type { Epoch, JobId, MemberId, NodeId, Tier } from "../terms.ts";
+
+/** Most jobs that may be pending, beyond which admission is refused. */
+export interface PendingCaps {
+  readonly perMember: number;
+  readonly total: number;
+}
+
+export interface AdmitRequest {
+  readonly spec: JobSpec;
+  /** What the engine will run, JSON text; kept apart from the queue and encrypted at rest. */
+  readonly payload: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Month that the hold and later the charge belong to, `YYYY-MM`. */
+  readonly month: string;
+  /** The member's limit for that month, tokens; null for none. */
+  readonly quotaTokens: number | null;
+  readonly caps: PendingCaps;
+  /** Same key and same body: the same job. Same key, other body: a conflict. */
+  readonly idempotency: { readonly key: string; readonly bodyHash: string } | null;
+  /** Attached jobs: until when someone is known to follow, ms since the Unix epoch; null when detached. */
+  readonly followedUntilMs: number | null;
+  readonly nowMs: number;
+}
+
+export type AdmitOutcome =
+  | { readonly kind: "admitted" }
+  | { readonly kind: "duplicate"; readonly job: JobId }
+  | { readonly kind: "idempotency-conflict"; readonly job: JobId }
+  | { readonly kind: "quota-exceeded"; readonly limitTokens: number; readonly usedTokens: number; readonly heldTokens: number }
+  | { readonly kind: "too-many-pending"; readonly scope: "member" | "co-op" };
+
+/** Every change by the scheduler carries the leader's fencing number; an older one changes nothing. */
+export interface LeaseRequest {
+  readonly fence: number;
+  readonly job: JobId;
+  readonly node: NodeId;
+  readonly nodeName: string;
+  readonly nodeOwner: MemberId;
+  readonly model: string;
+  readonly tier: Tier;
+  readonly cloud: boolean;
+  /** The node's token budget for the day, null for none; and the day it counts for, `YYYY-MM-DD`. */
+  readonly tokensPerDay: number | null;
+  readonly day: string;
+  readonly leaseUntilMs: number;
+  readonly placement: Placement;
+  readonly nowMs: number;
+}
+
+export type LeaseOutcome =
+  | { readonly kind: "leased"; readonly epoch: Epoch; readonly payload: string }
+  /** Ended or taken meanwhile: forget it. */
+  | { readonly kind: "not-queued" }
+  /** The node's budget has no room, or privacy forbids the node. */
+  | { readonly kind: "refused"; readonly reason: "budget" | "privacy" }
+  | { readonly kind: "fenced" };
+
+export interface AppendRequest {
+  readonly fence: number;
+  readonly job: JobId;
+  readonly epoch: Epoch;
+  /** Counts from 1 within the epoch. */
+  readonly seq: number;
+  readonly deltas: readonly Delta[];
+  /** Output tokens in these deltas, as the agent counted the engine's chunks. */
+  readonly tokens: number;
+}
+
+export type AppendOutcome =
+  | { readonly kind: "appended" }
+  | { readonly kind: "duplicate" }
+  | { readonly kind: "gap"; readonly expectedSeq: number }
+  /** The epoch is not the current one, or the job has ended: the agent is to stop. */
+  | { readonly kind: "stale" }
+  /** The job's output reached its byte cap: stop the attempt; what was delivered stands. */
+  | { readonly kind: "capped" }
+  | { readonly kind: "fenced" };
+
+/** How an attempt ended, told by its agent or decided by the scheduler. */
+export type AttemptEnd =
+  | { readonly kind: "succeeded"; readonly finishReason: FinishReason; readonly usage: Usage; readonly timings: Timings }
+  | { readonly kind: "failed"; readonly code: FailureClass; readonly message: string; readonly usage: Usage };
+
+export type FinishOutcome =
+  | { readonly kind: "finished"; readonly chargedTokens: number }
+  /** Finished before with this epoch: the stored charge. */
+  | { readonly kind: "repeated"; readonly chargedTokens: number }
+  /** Another epoch, or ended otherwise: the member is not charged; the node's own hold is settled once. */
+  | { readonly kind: "stale" }
+  | { readonly kind: "fenced" };
+
+export interface RetryRequest {
+  readonly fence: number;
+  readonly job: JobId;
+  readonly epoch: Epoch;
+  readonly failure: FailureClass;
+  readonly message: string;
+  /** What the attempt used, null when unknown: the node's hold then stays (a zombie) until settled or overdue. */
+  readonly usage: Usage | null;
+  /** Decided by the failure policy. */
+  readonly excludeNode: boolean;
+  readonly counts: boolean;
+  /** Earliest time of the next attempt. */
+  readonly notBeforeMs: number;
+  readonly maxAttempts: number;
+  readonly nowMs: number;
+}
+
+export type RetryOutcome =
+  | { readonly kind: "requeued"; readonly record: JobRecord }
+  /** Out of attempts, or an attached stream had already delivered output. */
+  | { readonly kind: "failed"; readonly chargedTokens: number }
+  | { readonly kind: "stale" }
+  | { readonly kind: "fenced" };
+
+export type CancelOutcome =
+  /** `epoch` is the one that was fenced off, with its node, when an attempt was on a node. */
+  | { readonly kind: "cancelled"; readonly fenced: { readonly epoch: Epoch; readonly node: NodeId } | null }
+  | { readonly kind: "already-ended" }
+  | { readonly kind: "not-found" };
+
+/** What the sweep changed; the scheduler tells agents and the dispatcher. */
+export interface SweepReport {
+  /** Attached jobs that nobody followed, cancelled. */
+  readonly unfollowed: readonly JobId[];
+  /** Jobs past their deadline, expired. */
+  readonly expired: readonly JobId[];
+  /** Jobs whose lease lapsed: to be retried with the policy of `node-lost`. */
+  readonly lapsed: readonly { readonly job: JobId; readonly epoch: Epoch; readonly node: NodeId }[];
+  /** Attempts fenced off by the sweep that an agent may still run. */
+  readonly fenced: readonly { readonly job: JobId; readonly epoch: Epoch; readonly node: NodeId }[];
+  /** Node holds whose deadline passed without word: charged in full to the node. */
+  readonly overdueHolds: number;
+}
+
+export interface JobPage {
+  readonly jobs: readonly JobRecord[];
+  readonly nextCursor: string | null;
+}
+
+/** The part of the job store that the api uses. */
+export interface JobDesk {
+  /** Takes the hold, stores the payload and queues the job, in one atomic step. */
+  admit(request: AdmitRequest): Promise<AdmitOutcome>;
+  read(job: JobId): Promise<JobRecord | null>;
+  /** Newest first. */
+  list(member: MemberId, page: { readonly limit: number; readonly cursor: string | null }): Promise<JobPage>;
+  /** The explanation stored with the latest lease; null before the first. */
+  placement(job: JobId): Promise<Placement | null>;
+  /** Ends a job wherever it is. `member` null: whoever owns it. */
+  cancel(job: JobId, member: MemberId | null, reason: CancelReason, nowMs: number): Promise<CancelOutcome>;
+  /** Says that attached jobs are still followed. */
+  follow(jobs: readonly JobId[], untilMs: number): Promise<void>;
+  /** What a member used and holds in a month, tokens. */
+  account(member: MemberId, month: string): Promise<{ readonly usedTokens: number; readonly heldTokens: number }>;
+}
+
+/** The part of the job store that the scheduler uses. Each call is atomic, idempotent and fenced. */
+export interface AttemptStore {
+  lease(request: LeaseRequest): Promise<LeaseOutcome>;
+  /** The agent took the assign: leased becomes running. */
+  accept(fence: number, job: JobId, epoch: Epoch): Promise<"running" | "stale" | "fenced">;
+  append(request: AppendRequest): Promise<AppendOutcome>;
+  /** Extends leases; answers with the ones that no longer hold. */
+  renew(fence: number, leases: readonly { readonly job: JobId; readonly epoch: Epoch }[], leaseUntilMs: number): Promise<readonly { readonly job: JobId; readonly epoch: Epoch }[]>;
+  finish(fence: number, job: JobId, epoch: Epoch, end: AttemptEnd, nowMs: number): Promise<FinishOutcome>;
+  /** Ends an attempt without ending the job, where the rules allow another. */
+  expire(request: RetryRequest): Promise<RetryOutcome>;
+  /** Settles the node's hold of a fenced-off epoch with what it used; once. */
+  settleNode(job: JobId, epoch: Epoch, usage: Usage, nowMs: number): Promise<"settled" | "repeated">;
+  /** `amnesty`: nothing lapses or expires (the first 60 s of a new leader). */
+  sweep(fence: number, nowMs: number, amnesty: boolean): Promise<SweepReport>;
+  read(job: JobId): Promise<JobRecord | null>;
+  /** All pending jobs, for a scheduler that starts; oldest first, in pages. */
+  pending(): AsyncIterable<readonly JobRecord[]>;
+  /** Tokens of the day that the node has used and holds. */
+  nodeAccount(node: NodeId, day: string): Promise<{ readonly usedTokens: number; readonly heldTokens: number }>;
+}
+
+/** What wakes the scheduler. A lost message costs at most one scan. */
+export type Wake =
+  | { readonly kind: "admitted"; readonly spec: JobSpec }
+  | { readonly kind: "cancelled"; readonly job: JobId; readonly fenced: { readonly epoch: Epoch; readonly node: NodeId } | null }
+  | { readonly kind: "node-revoked"; readonly node: NodeId };
+
+export interface WakeUps {
+  /** Calls back for each message until the signal aborts. `onGap` after a reconnection: messages may be lost. */
+  subscribe(onWake: (wake: Wake) => void, onGap: () => void, signal: AbortSignal): Promise<void>;
+}

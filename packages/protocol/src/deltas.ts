@@ -1,0 +1,10 @@
+import type { Delta } from "@coop/core";
+import { z } from "zod";
+import { toolCallSchema } from "./engine-request.ts";
+
+export const deltaSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("content"), text: z.string() }),
+  z.object({ kind: z.literal("reasoning"), text: z.string() }),
+  z.object({ kind: z.literal("tool-call"), index: z.number().int().nonnegative(), call: toolCallSchema }),
+  z.object({ kind: z.literal("embedding"), index: z.number().int().nonnegative(), vector: z.array(z.number()) }),
+]) satisfies z.ZodType<Delta>;

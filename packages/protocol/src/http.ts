@@ -1,0 +1,138 @@
+import { PRIVACIES, TIERS } from "@coop/core";
+import { z } from "zod";
+
+const count = z.number().int().nonnegative();
+const ms = z.number();
+
+/** `GET /v1/jobs/:id` and the rows of `GET /v1/jobs`: a job as its member sees it. Times are ms since the Unix epoch. */
+export const jobViewSchema = z.object({
+  id: z.string(),
+  object: z.literal("coop.job"),
+  state: z.enum(["queued", "leased", "running", "succeeded", "failed", "cancelled", "expired"]),
+  endpoint: z.enum(["chat", "embeddings"]),
+  /** As the member wrote it: a model's name or `coop/<tier>`. */
+  requested: z.string(),
+  privacy: z.enum(PRIVACIES),
+  attachment: z.enum(["attached", "detached"]),
+  submittedAtMs: ms,
+  finishedAtMs: ms.nullable(),
+  attempts: count,
+  node: z.string().nullable(),
+  nodeName: z.string().nullable(),
+  model: z.string().nullable(),
+  tier: z.enum(TIERS).nullable(),
+  /** Output tokens so far while it runs, in all once it ended. */
+  outputTokens: count,
+  promptTokens: count.nullable(),
+  chargedTokens: count,
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  metadata: z.record(z.string(), z.string()),
+  /** Only on `GET /v1/jobs/:id` of a job that succeeded, while its retention lasts. */
+  result: z
+    .object({
+      content: z.string(),
+      reasoning: z.string().nullable(),
+      toolCalls: z.array(z.object({ id: z.string(), name: z.string(), arguments: z.string() })),
+      embeddings: z.array(z.array(z.number())),
+      finishReason: z.string(),
+    })
+    .nullable(),
+});
+export type JobView = z.infer<typeof jobViewSchema>;
+
+export const jobListSchema = z.object({ object: z.literal("list"), data: z.array(jobViewSchema), nextCursor: z.string().nullable() });
+
+/** Events of `GET /v1/jobs/:id/events` (SSE): `event:` is the kind, `id:` the position `epoch-seq`, `data:` the core's OutputEvent as JSON. */
+
+const figureSchema = z.object({ value: z.number(), basis: z.enum(["prior", "measured"]) });
+
+/** A row of `GET /v1/nodes`. */
+export const nodeRowSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  owner: z.string(),
+  ownerName: z.string(),
+  connected: z.boolean(),
+  lastSeenMs: ms,
+  draining: z.boolean(),
+  machine: z.object({ chip: z.string(), platform: z.string(), memoryBytes: z.number(), simulated: z.boolean(), agentVersion: z.string(), engine: z.string() }),
+  slots: count,
+  active: count,
+  pressure: z.string(),
+  thermal: z.string(),
+  power: z.string(),
+  tokensLeftToday: z.number().nullable(),
+  models: z.array(
+    z.object({
+      name: z.string(),
+      tier: z.enum(TIERS),
+      loaded: z.boolean(),
+      contextTokens: count,
+      cloud: z.boolean(),
+      capabilities: z.array(z.string()),
+      /** One generation alone at an empty context, tokens/s. */
+      decodeTokensPerSecond: figureSchema,
+      prefillTokensPerSecond: figureSchema,
+      loadMs: figureSchema,
+      unhealthy: z.string().nullable(),
+    }),
+  ),
+});
+export type NodeRow = z.infer<typeof nodeRowSchema>;
+export const nodeListSchema = z.object({ object: z.literal("list"), data: z.array(nodeRowSchema), snapshotAtMs: ms.nullable() });
+
+/** `GET /v1/fleet`: totals. */
+export const fleetSchema = z.object({
+  object: z.literal("coop.fleet"),
+  nodes: count,
+  connected: count,
+  slots: count,
+  active: count,
+  pendingJobs: count,
+  tiers: z.array(z.object({ tier: z.enum(TIERS), models: z.array(z.string()), nodes: count, decodeTokensPerSecond: z.number() })),
+});
+
+/** `GET /v1/quota`: the caller's month. */
+export const quotaSchema = z.object({
+  object: z.literal("coop.quota"),
+  member: z.string(),
+  memberName: z.string(),
+  month: z.string(),
+  limitTokens: count.nullable(),
+  usedTokens: count,
+  heldTokens: count,
+});
+
+/** `POST /admin/members`. */
+export const addMemberRequestSchema = z.object({
+  name: z.string().trim().min(1).max(60),
+  role: z.enum(["member", "operator"]).default("member"),
+  quotaTokens: count.nullable().default(null),
+});
+export const memberViewSchema = z.object({ id: z.string(), name: z.string(), role: z.enum(["member", "operator"]), quotaTokens: count.nullable(), weight: z.number() });
+export type MemberView = z.infer<typeof memberViewSchema>;
+export const memberListSchema = z.object({ object: z.literal("list"), data: z.array(memberViewSchema) });
+
+/** `POST /admin/members/:id/keys`; the key is shown once. */
+export const createKeyRequestSchema = z.object({ defaultPrivacy: z.enum(PRIVACIES).default("coop") });
+export const createdKeySchema = z.object({ id: z.string(), key: z.string(), member: z.string() });
+
+/** `POST /admin/join-tokens`. `member`: id or name; left out: the caller. */
+export const createJoinTokenRequestSchema = z.object({ member: z.string().optional() });
+export const createdJoinTokenSchema = z.object({ token: z.string(), member: z.string(), memberName: z.string(), expiresAtMs: ms, command: z.string() });
+
+/** Error body of every endpoint that has no dialect of its own, and of the OpenAI dialect. */
+export const problemSchema = z.object({
+  error: z.object({
+    message: z.string(),
+    type: z.string(),
+    /** The field or header at fault. */
+    param: z.string().nullable(),
+    code: z.string().nullable(),
+    /** For refusals by placement: each node's reasons. */
+    nodes: z.array(z.object({ node: z.string(), reasons: z.array(z.string()) })).optional(),
+    /** For an unknown model: the nearest names. */
+    nearest: z.array(z.string()).optional(),
+  }),
+});
+export type Problem = z.infer<typeof problemSchema>;

@@ -1,0 +1,49 @@
+import { CAPABILITIES } from "@coop/core";
+import type { Machine, NodeReport } from "@coop/core";
+import { z } from "zod";
+
+const tokens = z.number().int().nonnegative();
+const figure = z.object({ value: z.number().nonnegative(), basis: z.enum(["prior", "measured"]) });
+
+export const modelReportSchema = z.object({
+  name: z.string().min(1).max(256),
+  digest: z.string().max(128),
+  capabilities: z.array(z.enum(CAPABILITIES)),
+  contextTokens: tokens,
+  parameterCount: z.number().nonnegative().nullable(),
+  cloud: z.boolean(),
+  loaded: z.boolean(),
+  residentBytes: z.number().nonnegative(),
+  capacity: z.object({
+    fixedMsPerToken: figure,
+    effectiveBytesPerSecond: figure,
+    prefillTokensPerSecond: figure,
+    batchFactor: figure,
+    loadMs: figure,
+    weightBytesPerToken: z.number().nonnegative(),
+    kvBytesPerToken: z.number().nonnegative(),
+  }),
+});
+
+export const nodeReportSchema = z.object({
+  models: z.array(modelReportSchema).max(512),
+  slots: z.number().int().min(0).max(256),
+  modelMemoryBytes: z.number().nonnegative(),
+  interference: figure,
+  pressure: z.enum(["normal", "warning", "critical"]),
+  thermal: z.enum(["nominal", "fair", "serious", "critical", "unknown"]),
+  power: z.enum(["mains", "battery", "unknown"]),
+  tokensPerDay: tokens.nullable(),
+  draining: z.boolean(),
+  unhealthy: z.record(z.string(), z.string()),
+}) satisfies z.ZodType<NodeReport>;
+
+export const machineSchema = z.object({
+  chip: z.string().max(200),
+  profile: z.string().max(100).nullable(),
+  platform: z.string().max(100),
+  memoryBytes: z.number().nonnegative(),
+  simulated: z.boolean(),
+  agentVersion: z.string().max(50),
+  engine: z.string().max(100),
+}) satisfies z.ZodType<Machine>;
