@@ -126,7 +126,14 @@ function removeInterruptedFetches() {
 async function npmInstall(folder, specifier, tool) {
   const npm = npmCommand();
   const args = ["install", "--prefix", folder, "--global=false", "--ignore-scripts", "--no-audit"];
-  args.push("--no-fund", "--no-save", "--no-package-lock", "--loglevel=error", "--fetch-retries=2");
+  args.push(
+    "--no-fund",
+    "--no-save",
+    "--no-package-lock",
+    "--loglevel=error",
+    "--no-update-notifier",
+    "--fetch-retries=2",
+  );
   args.push("--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000", specifier);
   const result = await runCaptured(npm.program, [...npm.args, ...args], folder, environmentWithHome());
   if (result.exitCode === 0) return;
@@ -153,20 +160,16 @@ function npmCommand() {
  */
 export function environmentWithHome() {
   const home = process.env.HOME ?? "";
-  const folders = [
-    ".npm",
-    ".npm/_cacache",
-    ".cache/pnpm",
-    ".local/share/pnpm",
-    ".local/state/pnpm",
-    "Library",
-  ];
-  if (home !== "" && existsSync(home) && folders.every((name) => isWritable(join(home, name), home))) {
-    return process.env;
-  }
+  const npmCache = process.env.npm_config_cache ?? join(home, ".npm");
+  const pnpmFolders = [".cache/pnpm", ".local/share/pnpm", ".local/state/pnpm"].map((name) =>
+    join(home, name),
+  );
+  const folders = [npmCache, join(npmCache, "_cacache"), ...pnpmFolders];
+  if (home !== "" && existsSync(home) && folders.every(isWritable)) return process.env;
+
   const replacement = join(toolsFolder, "home");
   mkdirSync(replacement, { recursive: true });
-  const env = { ...process.env, HOME: replacement };
+  const env = { ...process.env, HOME: replacement, npm_config_cache: join(replacement, ".npm") };
   for (const name of ["XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"]) {
     Reflect.deleteProperty(env, name);
   }
@@ -176,11 +179,10 @@ export function environmentWithHome() {
 /**
  * Whether `path`, or its nearest ancestor that exists, can be written.
  * @param {string} path
- * @param {string} top stop here
  */
-function isWritable(path, top) {
+function isWritable(path) {
   let candidate = path;
-  while (!existsSync(candidate) && candidate !== top) candidate = dirname(candidate);
+  while (!existsSync(candidate)) candidate = dirname(candidate);
   try {
     accessSync(candidate, constants.W_OK);
     return true;
@@ -191,7 +193,7 @@ function isWritable(path, top) {
 
 /** @throws {SetupError} when the repository's folder, where everything is kept, cannot be written */
 export function requireWritableFolder() {
-  if (!isWritable(toolsFolder, root)) {
+  if (!isWritable(toolsFolder)) {
     throw new SetupError(
       `${root} cannot be written by this user, and set-up keeps its tools and libraries there. ` +
         `Change the folder's owner, or clone it again as the user who runs it.`,
