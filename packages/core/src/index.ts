@@ -14,3 +14,5 @@ export * from "./ports/output-log.ts";
 export * from "./ports/membership.ts";
 export * from "./ports/fleet-board.ts";
 export * from "./ports/leadership.ts";
+export * from "./ports/server-identity.ts";
+export * from "./ports/log.ts";

@@ -9,6 +9,8 @@ export type Endpoint = "chat" | "embeddings";
 export interface JobSpec {
   readonly id: JobId;
   readonly member: MemberId;
+  /** The member's weight in the fair order; 1 is an equal share. */
+  readonly weight: number;
   readonly endpoint: Endpoint;
   readonly target: JobTarget;
   readonly privacy: Privacy;
