@@ -114,7 +114,9 @@ async function fetchTool(tool) {
 /** What a killed fetch left behind. Only the holder of the set-up lock may call this. */
 function removeInterruptedFetches() {
   for (const name of readdirSync(toolsFolder)) {
-    if (name.startsWith("fetch-")) rmSync(join(toolsFolder, name), { recursive: true, force: true });
+    if (!name.startsWith("fetch-")) continue;
+    // The killed fetch's npm may still be writing for a moment.
+    rmSync(join(toolsFolder, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 
