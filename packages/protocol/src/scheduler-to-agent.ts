@@ -41,7 +41,11 @@ export const schedulerFrameSchema = z.discriminatedUnion("kind", [
     allowedNodes: z.array(z.string().transform(asNodeId)),
     promptTokensMax: z.number().int().nonnegative(),
   }),
-  /** Output up to `seq` is kept; the agent may drop its copy and send `creditBytes` more. */
+  /**
+   * Output up to `seq` is kept; the agent may drop its copy. `creditBytes` is a window, not an increment: how many
+   * bytes of output frames beyond `seq` may be on their way. Begins at INITIAL_CREDIT_BYTES with the assign and
+   * anew with `resume`; at 0 the agent sends no output. One frame may overshoot it.
+   */
   z.object({ kind: z.literal("ack"), job, epoch, seq: z.number().int().nonnegative(), creditBytes: z.number().int().nonnegative() }),
   /** The end (`done`, `failed`, `aborted`, `rejected`) is kept; forget the attempt. */
   z.object({ kind: z.literal("settled"), job, epoch }),
