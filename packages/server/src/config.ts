@@ -1,0 +1,96 @@
+import { isAbsolute, join } from "node:path";
+import { homedir } from "node:os";
+import { OperationalError } from "@coop/core";
+import { z } from "zod";
+
+export type Role = "api" | "scheduler";
+
+/** The server's settings, read once at start. */
+export interface ServerConfig {
+  /** Folder that holds everything the co-op keeps: Redis data, keys, identity. */
+  readonly home: string;
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly roles: readonly Role[];
+  /** Address that members and nodes use; null: the address listened on. */
+  readonly publicUrl: string | null;
+  /** null: an embedded Redis of our own. */
+  readonly redisUrl: string | null;
+  /** IANA name; months and days of quotas and budgets begin at its midnight. */
+  readonly timeZone: string;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+const environmentSchema = z.object({
+  COOP_HOME: z.string().min(1).optional(),
+  XDG_DATA_HOME: z.string().optional(),
+  COOP_LISTEN: z
+    .string()
+    .regex(/^(.+):(\d{1,5})$/, "must be HOST:PORT, such as 127.0.0.1:7070")
+    .default("127.0.0.1:7070"),
+  COOP_ROLES: z.string().default("api,scheduler"),
+  COOP_PUBLIC_URL: z
+    .url({ protocol: /^https?$/, error: "must be an http(s) URL, such as https://coop.example" })
+    .optional(),
+  REDIS_URL: z.string().min(1).optional(),
+  COOP_TIME_ZONE: z.string().optional(),
+  COOP_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+});
+
+/** Folder for the user's own data: `~/Library/Application Support` on macOS, else XDG's or `~/.local/share`. */
+export function dataDirectory(platform: string, xdgDataHome: string | undefined, home: string): string {
+  if (platform === "darwin") return join(home, "Library", "Application Support");
+  return xdgDataHome !== undefined && isAbsolute(xdgDataHome) ? xdgDataHome : join(home, ".local", "share");
+}
+
+/**
+ * Reads the settings from environment variables.
+ * @throws OperationalError `bad-config` that names the variable and what it should be.
+ */
+export function readConfig(
+  environment: Readonly<Record<string, string | undefined>>,
+  platform: string,
+): ServerConfig {
+  const parsed = environmentSchema.safeParse(environment);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw badConfig(String(issue?.path[0] ?? ""), issue?.message ?? "invalid");
+  }
+  const values = parsed.data;
+  const cut = values.COOP_LISTEN.lastIndexOf(":");
+  const port = Number(values.COOP_LISTEN.slice(cut + 1));
+  if (port > 65_535) throw badConfig("COOP_LISTEN", `port ${port} is above 65535`);
+  const timeZone = values.COOP_TIME_ZONE ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!isTimeZone(timeZone))
+    throw badConfig("COOP_TIME_ZONE", `"${timeZone}" is no IANA time zone, such as Europe/Stockholm`);
+  return {
+    home: values.COOP_HOME ?? join(dataDirectory(platform, values.XDG_DATA_HOME, homedir()), "coop"),
+    host: values.COOP_LISTEN.slice(0, cut).replace(/^\[(.*)\]$/, "$1"),
+    port,
+    roles: readRoles(values.COOP_ROLES),
+    publicUrl: values.COOP_PUBLIC_URL?.replace(/\/+$/, "") ?? null,
+    redisUrl: values.REDIS_URL ?? null,
+    timeZone,
+    logLevel: values.COOP_LOG_LEVEL,
+  };
+}
+
+function readRoles(text: string): readonly Role[] {
+  const roles = text.split(",").map((role) => role.trim());
+  return roles.map((role) => {
+    if (role === "api" || role === "scheduler") return role;
+    throw badConfig("COOP_ROLES", `"${role}" is no role; use api, scheduler or both with a comma`);
+  });
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone.length > 0;
+  } catch {
+    return false;
+  }
+}
+
+const badConfig = (variable: string, problem: string): OperationalError =>
+  new OperationalError("bad-config", `${variable}: ${problem}`);
