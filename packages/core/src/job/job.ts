@@ -92,5 +92,9 @@ export interface JobRecord {
   readonly excludedNodes: readonly NodeId[];
   /** Output tokens delivered so far by the current attempt. */
   readonly deliveredTokens: number;
+  /** Bytes of the deltas kept so far of the current attempt, as JSON. */
+  readonly deliveredBytes: number;
+  /** Number of the last output frame kept of the current attempt; 0 for none. */
+  readonly lastSeq: number;
   readonly metadata: Readonly<Record<string, string>>;
 }

@@ -52,6 +52,10 @@ export interface LeaseRequest {
   readonly nowMs: number;
 }
 
+/**
+ * Repeating a request whose lease was committed but whose answer was lost (same fence and node, not yet
+ * accepted) answers `leased` again with the same epoch.
+ */
 export type LeaseOutcome =
   | { readonly kind: "leased"; readonly epoch: Epoch; readonly payload: string }
   /** Ended or taken meanwhile: forget it. */
@@ -124,6 +128,13 @@ export type CancelOutcome =
   | { readonly kind: "already-ended" }
   | { readonly kind: "not-found" };
 
+export type RenewOutcome =
+  /** `lost`: the leases that no longer hold. */
+  | { readonly kind: "renewed"; readonly lost: readonly { readonly job: JobId; readonly epoch: Epoch }[] }
+  | { readonly kind: "fenced" };
+
+export type SweepOutcome = { readonly kind: "swept"; readonly report: SweepReport } | { readonly kind: "fenced" };
+
 /** What the sweep changed; the scheduler tells agents and the dispatcher. */
 export interface SweepReport {
   /** Attached jobs that nobody followed, cancelled. */
@@ -166,15 +177,14 @@ export interface AttemptStore {
   /** The agent took the assign: leased becomes running. */
   accept(fence: number, job: JobId, epoch: Epoch): Promise<"running" | "stale" | "fenced">;
   append(request: AppendRequest): Promise<AppendOutcome>;
-  /** Extends leases; answers with the ones that no longer hold. */
-  renew(fence: number, leases: readonly { readonly job: JobId; readonly epoch: Epoch }[], leaseUntilMs: number): Promise<readonly { readonly job: JobId; readonly epoch: Epoch }[]>;
+  renew(fence: number, leases: readonly { readonly job: JobId; readonly epoch: Epoch }[], leaseUntilMs: number): Promise<RenewOutcome>;
   finish(fence: number, job: JobId, epoch: Epoch, end: AttemptEnd, nowMs: number): Promise<FinishOutcome>;
   /** Ends an attempt without ending the job, where the rules allow another. */
   expire(request: RetryRequest): Promise<RetryOutcome>;
-  /** Settles the node's hold of a fenced-off epoch with what it used; once. */
-  settleNode(job: JobId, epoch: Epoch, usage: Usage, nowMs: number): Promise<"settled" | "repeated">;
+  /** Settles the node's hold of a fenced-off epoch with what it used; once. `unknown`: this node never held it. */
+  settleNode(node: NodeId, job: JobId, epoch: Epoch, usage: Usage, nowMs: number): Promise<"settled" | "repeated" | "unknown">;
   /** `amnesty`: nothing lapses or expires (the first 60 s of a new leader). */
-  sweep(fence: number, nowMs: number, amnesty: boolean): Promise<SweepReport>;
+  sweep(fence: number, nowMs: number, amnesty: boolean): Promise<SweepOutcome>;
   read(job: JobId): Promise<JobRecord | null>;
   /** All pending jobs, for a scheduler that starts; oldest first, in pages. */
   pending(): AsyncIterable<readonly JobRecord[]>;
