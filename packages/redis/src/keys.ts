@@ -1,0 +1,95 @@
+/**
+ * Every key and channel of the co-op in Redis. All share one hash tag, so that a script may touch any of
+ * them on a cluster. The scripts get these names from here too (`script.ts`); nothing else spells one.
+ */
+
+/** Keys and channels that exist once. */
+const ONE = {
+  /** Integer: the leader's fencing number. */
+  fence: "fence",
+  /** Who leads, with the lease as its time to live. */
+  leader: "leader",
+  /** Sorted set: jobs that BullMQ may not mirror yet, by the time of the change, ms. */
+  dirty: "dirty",
+  /** Sorted set: queued jobs, by submission, ms. */
+  pending: "pending",
+  /** Hash: number of queued jobs by member. */
+  pendingByMember: "pending-by-member",
+  /** Sorted set: jobs on a node, by the end of the lease, ms. */
+  leases: "leases",
+  /** Sorted set: attached jobs that have not ended, by until when someone is known to follow, ms. */
+  followed: "followed",
+  /** Sorted set: jobs that have not ended, by deadline, ms. */
+  deadlines: "deadlines",
+  /** Sorted set: `job|epoch` of holds on nodes whose attempt was fenced off, by when they are overdue, ms. */
+  zombies: "zombies",
+  /** Stream: one entry a settlement; the deltas of each entry sum to zero. */
+  ledger: "ledger",
+  /** Channel: core's `Wake`, JSON. */
+  wake: "wake",
+  /** Channel: appended output entries. */
+  output: "output",
+} as const;
+
+/** Keys that exist once for each of something. */
+const MANY = {
+  /** Hash: a job and where it is in its life. By job. */
+  job: "job",
+  /** String: what the engine is to run, sealed. By job. */
+  payload: "payload",
+  /** String: the explanation of the latest placement, JSON. By job. */
+  placement: "placement",
+  /** Stream: a job's output, entry id = position. By job. */
+  out: "out",
+  /** Sorted set in the order of ids, which is the order of creation. By member. */
+  memberJobs: "member-jobs",
+  /** Hash `used`, `held`, tokens. By member and month `YYYY-MM`. */
+  account: "account",
+  /** Hash `used`, `held`, tokens. By node and day `YYYY-MM-DD`. */
+  nodeAccount: "node-account",
+  /** Hash `job`, `bodyHash`, `untilMs`. By member and the member's idempotency key. */
+  idempotency: "idempotency",
+} as const;
+
+/** The prefix of a co-op that has a Redis to itself. */
+export const DEFAULT_PREFIX = "{coop}";
+
+/** The names under one prefix. `prefix` carries a hash tag, such as `{coop}`. */
+export function createKeys(prefix: string) {
+  const one = (name: keyof typeof ONE): string => `${prefix}:${ONE[name]}`;
+  const many = (name: keyof typeof MANY, ...of: readonly string[]): string =>
+    [prefix, MANY[name], ...of].join(":");
+  return {
+    fence: one("fence"),
+    leader: one("leader"),
+    dirty: one("dirty"),
+    pending: one("pending"),
+    pendingByMember: one("pendingByMember"),
+    leases: one("leases"),
+    followed: one("followed"),
+    deadlines: one("deadlines"),
+    zombies: one("zombies"),
+    ledger: one("ledger"),
+    wakeChannel: one("wake"),
+    outputChannel: one("output"),
+    job: (job: string) => many("job", job),
+    payload: (job: string) => many("payload", job),
+    placement: (job: string) => many("placement", job),
+    output: (job: string) => many("out", job),
+    memberJobs: (member: string) => many("memberJobs", member),
+    memberAccount: (member: string, month: string) => many("account", member, month),
+    nodeAccount: (node: string, day: string) => many("nodeAccount", node, day),
+    idempotency: (member: string, key: string) => many("idempotency", member, key),
+  };
+}
+
+export type Keys = ReturnType<typeof createKeys>;
+
+/** Lua that gives the scripts the same names: `one.pending`, `many.job .. id`. */
+export function keysForScripts(prefix: string): string {
+  const table = (names: Readonly<Record<string, string>>, tail: string): string =>
+    Object.entries(names)
+      .map(([name, key]) => `${name}=${JSON.stringify(`${prefix}:${key}${tail}`)}`)
+      .join(",");
+  return `local one={${table(ONE, "")}}\nlocal many={${table(MANY, ":")}}\n`;
+}
