@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -5,6 +7,7 @@ import type { Log } from "@coop/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { startEmbeddedRedis, type EmbeddedRedis } from "./embedded.ts";
 import { connectToRedis, redisPid, waitForExit } from "./redis-process.ts";
+import { socketPlace } from "./socket-place.ts";
 
 const cacheDirectory = join(import.meta.dirname, "..", "..", "..", ".tools", "redis");
 let directory: string;
@@ -35,7 +38,7 @@ async function start(): Promise<EmbeddedRedis> {
 }
 
 async function on<T>(
-  redis: EmbeddedRedis,
+  redis: Pick<EmbeddedRedis, "socketPath">,
   work: (connection: NonNullable<Awaited<ReturnType<typeof connectToRedis>>>) => Promise<T>,
 ): Promise<T> {
   const connection = await connectToRedis(redis.socketPath);
@@ -105,5 +108,34 @@ describe("the embedded Redis", () => {
     started = [];
     const second = await start();
     expect(await on(second, async (connection) => await connection.get("kept"))).toBe("yes");
+  });
+
+  test("outlives a killed server, and the next one takes it over", async () => {
+    const program = `
+      const { startEmbeddedRedis } = await import(${JSON.stringify(join(import.meta.dirname, "embedded.ts"))});
+      const log = { debug() {}, info() {}, warn() {}, error() {} };
+      await startEmbeddedRedis({ directory: ${JSON.stringify(directory)}, cacheDirectory: ${JSON.stringify(cacheDirectory)}, log });
+      process.stdout.write("started");
+    `;
+    const server = spawn(process.execPath, ["--input-type=module", "--eval", program], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [said] = await once(server.stdout, "data");
+    expect(String(said)).toBe("started");
+    const { socketPath } = await socketPlace(directory);
+    const before = await on({ socketPath }, async (connection) => {
+      await connection.set("kept", "yes");
+      return await redisPid(connection);
+    });
+    const exit = once(server, "exit");
+    server.kill("SIGKILL");
+    await exit;
+
+    const next = await start();
+    expect(next.socketPath).toBe(socketPath);
+    expect(await on(next, redisPid)).toBe(before);
+    await next.stop();
+    expect(await connectToRedis(socketPath)).toBeNull();
+    started = [];
   });
 });
