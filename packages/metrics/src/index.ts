@@ -1,1 +1,2 @@
-export {};
+export { createMetrics } from "./metrics.ts";
+export type { JobOutcome, Metrics } from "./metrics.ts";
