@@ -25,18 +25,31 @@ function decode<Frame>(text: string, schema: z.ZodType<Frame>, kinds: ReadonlySe
   const parsed = schema.safeParse(value);
   if (parsed.success) return { kind: "frame", frame: parsed.data };
   const issue = parsed.error.issues[0];
-  return { kind: "bad", problem: `${head.data.kind}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "invalid"}` };
+  return {
+    kind: "bad",
+    problem: `${head.data.kind}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "invalid"}`,
+  };
 }
 
-const kindsOf = (options: readonly { readonly shape: { readonly kind: { readonly value: string } } }[]): ReadonlySet<string> =>
-  new Set(options.map((option) => option.shape.kind.value));
+const kindsOf = (
+  options: readonly { readonly shape: { readonly kind: { readonly value: string } } }[],
+): ReadonlySet<string> => new Set(options.map((option) => option.shape.kind.value));
 
 const agentKinds = kindsOf(agentFrameSchema.options);
 const schedulerKinds = kindsOf(schedulerFrameSchema.options);
 
 /** Reads a frame from an agent. */
-export const decodeAgentFrame = (text: string): Decoded<AgentFrame> => decode(text, agentFrameSchema, agentKinds);
+export const decodeAgentFrame = (text: string): Decoded<AgentFrame> =>
+  decode(text, agentFrameSchema, agentKinds);
 /** Reads a frame from the scheduler. */
-export const decodeSchedulerFrame = (text: string): Decoded<SchedulerFrame> => decode(text, schedulerFrameSchema, schedulerKinds);
+export const decodeSchedulerFrame = (text: string): Decoded<SchedulerFrame> =>
+  decode(text, schedulerFrameSchema, schedulerKinds);
+/** A frame as its writer has it: nothing in it needs to be mutable. */
+type Unwritten<T> = unknown extends T
+  ? T
+  : T extends string | number | boolean | null | undefined
+    ? T
+    : { readonly [Key in keyof T]: Unwritten<T[Key]> };
+
 /** Writes a frame of either direction. */
-export const encodeFrame = (frame: AgentFrame | SchedulerFrame): string => JSON.stringify(frame);
+export const encodeFrame = (frame: Unwritten<AgentFrame | SchedulerFrame>): string => JSON.stringify(frame);
