@@ -40,7 +40,35 @@ export const jobViewSchema = z.object({
 });
 export type JobView = z.infer<typeof jobViewSchema>;
 
-export const jobListSchema = z.object({ object: z.literal("list"), data: z.array(jobViewSchema), nextCursor: z.string().nullable() });
+/**
+ * `POST /v1/jobs`: a job that runs whoever watches. `request` is the body that the endpoint of the OpenAI
+ * dialect takes (`stream` in it changes nothing). The answer is 202 with the job's view.
+ */
+export const submitJobRequestSchema = z.object({
+  endpoint: z.enum(["chat", "embeddings"]).default("chat"),
+  request: z.unknown(),
+  /** Until the job must have finished, seconds from now; a day when left out. */
+  deadlineSeconds: z
+    .number()
+    .int()
+    .positive()
+    .max(30 * 86_400)
+    .optional(),
+  /** Batch work waits behind interactive work. */
+  band: z.enum(["interactive", "batch"]).default("batch"),
+  /** The member's own labels; kept with the job and shown in its view. */
+  metadata: z
+    .record(z.string().min(1).max(64), z.string().max(512))
+    .refine((labels) => Object.keys(labels).length <= 16, "at most 16 labels")
+    .default({}),
+});
+export type SubmitJobRequest = z.infer<typeof submitJobRequestSchema>;
+
+export const jobListSchema = z.object({
+  object: z.literal("list"),
+  data: z.array(jobViewSchema),
+  nextCursor: z.string().nullable(),
+});
 
 /** Events of `GET /v1/jobs/:id/events` (SSE): `event:` is the kind, `id:` the position `epoch-seq`, `data:` the core's OutputEvent as JSON. */
 
@@ -55,7 +83,14 @@ export const nodeRowSchema = z.object({
   connected: z.boolean(),
   lastSeenMs: ms,
   draining: z.boolean(),
-  machine: z.object({ chip: z.string(), platform: z.string(), memoryBytes: z.number(), simulated: z.boolean(), agentVersion: z.string(), engine: z.string() }),
+  machine: z.object({
+    chip: z.string(),
+    platform: z.string(),
+    memoryBytes: z.number(),
+    simulated: z.boolean(),
+    agentVersion: z.string(),
+    engine: z.string(),
+  }),
   slots: count,
   active: count,
   pressure: z.string(),
@@ -79,7 +114,11 @@ export const nodeRowSchema = z.object({
   ),
 });
 export type NodeRow = z.infer<typeof nodeRowSchema>;
-export const nodeListSchema = z.object({ object: z.literal("list"), data: z.array(nodeRowSchema), snapshotAtMs: ms.nullable() });
+export const nodeListSchema = z.object({
+  object: z.literal("list"),
+  data: z.array(nodeRowSchema),
+  snapshotAtMs: ms.nullable(),
+});
 
 /** `GET /v1/fleet`: totals. */
 export const fleetSchema = z.object({
@@ -89,7 +128,14 @@ export const fleetSchema = z.object({
   slots: count,
   active: count,
   pendingJobs: count,
-  tiers: z.array(z.object({ tier: z.enum(TIERS), models: z.array(z.string()), nodes: count, decodeTokensPerSecond: z.number() })),
+  tiers: z.array(
+    z.object({
+      tier: z.enum(TIERS),
+      models: z.array(z.string()),
+      nodes: count,
+      decodeTokensPerSecond: z.number(),
+    }),
+  ),
 });
 
 /** `GET /v1/quota`: the caller's month. */
@@ -109,7 +155,13 @@ export const addMemberRequestSchema = z.object({
   role: z.enum(["member", "operator"]).default("member"),
   quotaTokens: count.nullable().default(null),
 });
-export const memberViewSchema = z.object({ id: z.string(), name: z.string(), role: z.enum(["member", "operator"]), quotaTokens: count.nullable(), weight: z.number() });
+export const memberViewSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: z.enum(["member", "operator"]),
+  quotaTokens: count.nullable(),
+  weight: z.number(),
+});
 export type MemberView = z.infer<typeof memberViewSchema>;
 export const memberListSchema = z.object({ object: z.literal("list"), data: z.array(memberViewSchema) });
 
@@ -119,7 +171,13 @@ export const createdKeySchema = z.object({ id: z.string(), key: z.string(), memb
 
 /** `POST /admin/join-tokens`. `member`: id or name; left out: the caller. */
 export const createJoinTokenRequestSchema = z.object({ member: z.string().optional() });
-export const createdJoinTokenSchema = z.object({ token: z.string(), member: z.string(), memberName: z.string(), expiresAtMs: ms, command: z.string() });
+export const createdJoinTokenSchema = z.object({
+  token: z.string(),
+  member: z.string(),
+  memberName: z.string(),
+  expiresAtMs: ms,
+  command: z.string(),
+});
 
 /** Error body of every endpoint that has no dialect of its own, and of the OpenAI dialect. */
 export const problemSchema = z.object({

@@ -9,3 +9,4 @@ export * from "./proof.ts";
 export * from "./codec.ts";
 export * from "./join.ts";
 export * from "./http.ts";
+export * from "./openai.ts";
