@@ -13,6 +13,7 @@ export * from "./catalogue/models.ts";
 export * from "./catalogue/tiers.ts";
 export * from "./capacity/decode.ts";
 export * from "./capacity/prior.ts";
+export * from "./capacity/learn.ts";
 export * from "./placement/feasible.ts";
 export * from "./placement/explain.ts";
 export * from "./dispatcher/dispatcher.ts";
