@@ -45,11 +45,11 @@ export const decodeAgentFrame = (text: string): Decoded<AgentFrame> =>
 export const decodeSchedulerFrame = (text: string): Decoded<SchedulerFrame> =>
   decode(text, schedulerFrameSchema, schedulerKinds);
 /** A frame as its writer has it: nothing in it needs to be mutable. */
-type Unwritten<T> = unknown extends T
+export type Outgoing<T> = unknown extends T
   ? T
   : T extends string | number | boolean | null | undefined
     ? T
-    : { readonly [Key in keyof T]: Unwritten<T[Key]> };
+    : { readonly [Key in keyof T]: Outgoing<T[Key]> };
 
 /** Writes a frame of either direction. */
-export const encodeFrame = (frame: Unwritten<AgentFrame | SchedulerFrame>): string => JSON.stringify(frame);
+export const encodeFrame = (frame: Outgoing<AgentFrame | SchedulerFrame>): string => JSON.stringify(frame);
