@@ -20,7 +20,7 @@ export interface Secrets {
 /** Reads the secrets below `directory`, making each on first use. Safe when several processes start at once. */
 export async function loadSecrets(directory: string): Promise<Secrets> {
   const pem = await readOrCreate(join(directory, "identity.pem"), () =>
-    generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }),
   );
   const pepper = await readOrCreate(join(directory, "pepper"), () => randomBytes(32).toString("hex"));
   return { identity: serverIdentity(pem), pepper: Buffer.from(pepper.trim(), "hex") };

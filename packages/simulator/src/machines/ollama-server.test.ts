@@ -68,7 +68,7 @@ describe("a simulated machine at the wire", () => {
     const first = post(ollama, "/api/chat", ask("llama3.2:3b", 2000), abort.signal);
     await vi.waitFor(() => expect(ollama.activeRequests()).toBe(1));
     abort.abort();
-    await expect(first).rejects.toThrow();
+    await expect(first).rejects.toThrow(/abort/i);
     await vi.waitFor(() => expect(ollama.activeRequests()).toBe(0));
     const second = await post(ollama, "/api/chat", { ...ask("llama3.2:3b", 4), stream: false });
     expect(finalSchema.parse(await second.json()).eval_count).toBeLessThanOrEqual(4);

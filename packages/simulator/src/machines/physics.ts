@@ -188,7 +188,7 @@ export function createPhysics(machine: SimulatedMachine): MachinePhysics {
   }
 
   function changePhases(): void {
-    for (const generation of [...running]) enterPhase(generation, generation.phase);
+    for (const generation of running) enterPhase(generation, generation.phase);
     startWaiting();
   }
 
