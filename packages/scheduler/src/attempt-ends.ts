@@ -1,0 +1,136 @@
+import { failurePolicy, MAX_ATTEMPTS } from "@coop/core";
+import type {
+  AttemptEnd,
+  Clock,
+  DispatchEvent,
+  Epoch,
+  FailureClass,
+  FailurePolicy,
+  JobId,
+  Log,
+  NodeId,
+  Usage,
+} from "@coop/core";
+import type { Metrics } from "@coop/metrics";
+import type { SchedulerFrame } from "@coop/protocol";
+import type { Attempt, AttemptTable } from "./attempt-table.ts";
+import type { FencedStore } from "./fenced-store.ts";
+import type { SchedulerTiming } from "./timing.ts";
+
+/** What everything that follows attempts works with. */
+export interface AttemptDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly timing: SchedulerTiming;
+  readonly store: FencedStore;
+  readonly table: AttemptTable;
+  readonly tell: (event: DispatchEvent) => void;
+  /** Sends to the node if it is connected. */
+  readonly sendTo: (node: NodeId, frame: SchedulerFrame) => void;
+  /** Takes charge of a task: its failure is not lost. */
+  readonly own: (task: Promise<void>) => void;
+}
+
+/** One attempt by its number and place. */
+export interface AttemptRef {
+  readonly job: JobId;
+  readonly epoch: Epoch;
+  readonly node: NodeId;
+}
+
+export interface AttemptFailure {
+  readonly failure: FailureClass;
+  readonly message: string;
+  /** Null when unknown: the node's hold then waits for word of it. */
+  readonly usage: Usage | null;
+  /** Instead of the failure's own policy. */
+  readonly policy?: FailurePolicy;
+}
+
+/** The ways in which an attempt ends. Each is safe to repeat; the store decides which one counts. */
+export interface AttemptEnds {
+  /** The attempt ends its job. */
+  finish(attempt: Attempt, end: AttemptEnd): Promise<void>;
+  /** The attempt failed; the job is tried again where the rules allow it. */
+  fail(ref: AttemptRef, failure: AttemptFailure): Promise<void>;
+  /** The job does not belong to this attempt any more: the agent is to stop. */
+  lose(attempt: Attempt): void;
+  /** Settles the node's hold of an attempt that had ended before, and lets the agent forget it. */
+  settle(ref: AttemptRef, usage: Usage): Promise<void>;
+}
+
+export const refOf = (attempt: Attempt): AttemptRef => ({
+  job: attempt.spec.id,
+  epoch: attempt.epoch,
+  node: attempt.node,
+});
+
+export function createAttemptEnds(deps: AttemptDeps): AttemptEnds {
+  const { store, table, tell, sendTo, metrics, log, clock, timing } = deps;
+
+  const settle = async ({ job, epoch, node }: AttemptRef, usage: Usage): Promise<void> => {
+    const outcome = await store.settleNode(node, job, epoch, usage);
+    if (outcome.kind === "unavailable") return;
+    if (outcome.kind === "unknown")
+      log.warn({ job, epoch, node }, "a node reported the end of an attempt that it never had");
+    sendTo(node, { kind: "settled", job, epoch });
+  };
+
+  const finish = async (attempt: Attempt, end: AttemptEnd): Promise<void> => {
+    const ref = refOf(attempt);
+    const outcome = await store.finish(ref.job, ref.epoch, end);
+    if (outcome.kind === "unavailable") return;
+    if (table.end(attempt)) tell({ kind: "attempt-ended", job: ref.job, usage: end.usage });
+    if (outcome.kind === "finished") metrics.jobEnded(end.kind);
+    sendTo(ref.node, { kind: "settled", job: ref.job, epoch: ref.epoch });
+  };
+
+  const fail = async (ref: AttemptRef, failed: AttemptFailure): Promise<void> => {
+    const { job, epoch, node } = ref;
+    const policy = failed.policy ?? failurePolicy(failed.failure);
+    const outcome = await store.expire({
+      job,
+      epoch,
+      failure: failed.failure,
+      message: failed.message,
+      usage: failed.usage,
+      excludeNode: policy.excludeNode,
+      counts: policy.counts,
+      notBeforeMs: policy.excludeNode ? clock.now() : clock.now() + timing.busyRetryMs,
+      maxAttempts: MAX_ATTEMPTS,
+    });
+    if (outcome.kind === "unavailable") return;
+    const attempt = table.held(node, job, epoch);
+    const known = attempt !== null && table.end(attempt);
+    if (known || outcome.kind !== "stale") tell({ kind: "attempt-ended", job, usage: failed.usage });
+    log.info(
+      { job, epoch, node, failure: failed.failure, message: failed.message, outcome: outcome.kind },
+      "an attempt failed",
+    );
+    switch (outcome.kind) {
+      case "requeued": {
+        const { record } = outcome;
+        metrics.attemptRetried(failed.failure);
+        const notBeforeMs = record.state.state === "queued" ? record.state.notBeforeMs : clock.now();
+        tell({ kind: "job-pending", spec: record.spec, excludedNodes: record.excludedNodes, notBeforeMs });
+        break;
+      }
+      case "failed":
+        metrics.jobEnded("failed");
+        break;
+      case "stale":
+        if (failed.usage !== null) await settle(ref, failed.usage);
+        return;
+    }
+    if (failed.usage !== null) sendTo(node, { kind: "settled", job, epoch });
+  };
+
+  const lose = (attempt: Attempt): void => {
+    const { job, epoch, node } = refOf(attempt);
+    if (table.end(attempt)) tell({ kind: "attempt-ended", job, usage: null });
+    sendTo(node, { kind: "cancel", job, epoch });
+  };
+
+  return { finish, fail, lose, settle };
+}

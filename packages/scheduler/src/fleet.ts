@@ -1,0 +1,193 @@
+import type { NodeId, NodeIdentity, NodeRegistry, NodeReport, ServerIdentity } from "@coop/core";
+import { PROTOCOL_VERSION, proofText } from "@coop/protocol";
+import type { Hello, RunningAttempt } from "@coop/protocol";
+import type { Adoption } from "./adoption.ts";
+import type { AttemptDeps, AttemptEnds } from "./attempt-ends.ts";
+import { refOf } from "./attempt-ends.ts";
+import { checkHello } from "./hello.ts";
+import type { NodeLink } from "./node-link.ts";
+import type { NodeSession } from "./node-session.ts";
+import type { Patience } from "./patience.ts";
+import { createSerialQueue } from "./serial-queue.ts";
+import type { SerialQueue } from "./serial-queue.ts";
+
+export interface FleetDeps {
+  readonly nodes: NodeRegistry;
+  readonly serverIdentity: ServerIdentity;
+  readonly attempts: AttemptDeps;
+  readonly ends: AttemptEnds;
+  readonly patience: Patience;
+  readonly adopt: (node: NodeId, claimed: readonly RunningAttempt[]) => Promise<Adoption | null>;
+  /** Aborts when the term ends. */
+  readonly signal: AbortSignal;
+}
+
+/** The nodes that are connected. A node has at most one session: its newest connection. */
+export interface Fleet {
+  /** Checks the proof, replaces an older session, decides on what the node runs, welcomes it. */
+  join(link: NodeLink, hello: Hello, nonce: string): Promise<NodeSession | null>;
+  leave(session: NodeSession): void;
+  report(session: NodeSession, report: NodeReport): Promise<void>;
+  /** Asks the store what is left of the node's token budget and tells the dispatcher. */
+  refreshBudget(session: NodeSession): Promise<void>;
+  /** Closes the node's session; its attempts are tried elsewhere. */
+  revoke(node: NodeId): Promise<void>;
+  /** Sends every agent away, to the leader when it is known. */
+  dismiss(leader: string | null): void;
+  beat(): void;
+  sessionOf(node: NodeId): NodeSession | undefined;
+  sessions(): Iterable<NodeSession>;
+  connected(): number;
+}
+
+export function createFleet(deps: FleetDeps): Fleet {
+  const { attempts, ends, patience, signal, serverIdentity } = deps;
+  const { log, metrics, timing, store, table, tell } = attempts;
+  const sessions = new Map<NodeId, NodeSession>();
+  const joins = new Map<NodeId, SerialQueue>();
+
+  const leave = (session: NodeSession): void => {
+    const { id, name } = session.identity;
+    if (sessions.get(id) !== session) return;
+    sessions.delete(id);
+    metrics.connectedNodes(sessions.size);
+    log.info({ node: id, name }, "a node disconnected");
+    tell({ kind: "node-left", node: id });
+  };
+
+  /** Tokens left today, null for no limit; undefined when the store cannot say. */
+  const tokensLeft = async (
+    node: NodeId,
+    { tokensPerDay }: NodeReport,
+  ): Promise<number | null | undefined> => {
+    if (tokensPerDay === null) return null;
+    const spent = await store.spentToday(node);
+    return spent.kind === "unavailable" ? undefined : Math.max(0, tokensPerDay - spent.tokens);
+  };
+
+  const refreshBudget = async (session: NodeSession): Promise<void> => {
+    const { report } = session;
+    const tokensLeftToday = await tokensLeft(session.identity.id, report);
+    if (tokensLeftToday === undefined || sessions.get(session.identity.id) !== session) return;
+    tell({ kind: "node-reported", node: session.identity.id, report: session.report, tokensLeftToday });
+  };
+
+  const retire = (older: NodeSession): void => {
+    older.link.refuse({
+      reason: "replaced",
+      message: "the node connected anew",
+      retryAfterMs: null,
+      leader: null,
+    });
+    leave(older);
+  };
+
+  const welcome = async (
+    link: NodeLink,
+    hello: Hello,
+    identity: NodeIdentity,
+  ): Promise<NodeSession | null> => {
+    const older = sessions.get(identity.id);
+    if (older !== undefined) retire(older);
+    const adoption = await deps.adopt(identity.id, hello.running);
+    const tokensLeftToday = await tokensLeft(identity.id, hello.report);
+    if (adoption === null || tokensLeftToday === undefined)
+      link.terminate("the store does not say what the node may go on with");
+    if (adoption === null || tokensLeftToday === undefined || !link.open || signal.aborted) return null;
+
+    const session: NodeSession = { identity, machine: hello.machine, link, report: hello.report };
+    sessions.set(identity.id, session);
+    metrics.connectedNodes(sessions.size);
+    log.info(
+      { node: identity.id, name: identity.name, running: adoption.running.length },
+      "a node connected",
+    );
+    link.send({
+      kind: "welcome",
+      signature: serverIdentity.sign(
+        proofText("server", hello.nonce, serverIdentity.serverId, identity.id, PROTOCOL_VERSION),
+      ),
+      heartbeatMs: timing.heartbeatMs,
+      leaseMs: timing.leaseMs,
+      running: [...adoption.verdicts],
+    });
+    tell({
+      kind: "node-joined",
+      identity,
+      machine: hello.machine,
+      report: hello.report,
+      running: adoption.running,
+      tokensLeftToday,
+    });
+    return session;
+  };
+
+  const join = async (link: NodeLink, hello: Hello, nonce: string): Promise<NodeSession | null> => {
+    const found = await patience("node", async () => ({
+      kind: "read" as const,
+      node: await deps.nodes.node(hello.node),
+    }));
+    if (found.kind === "unavailable") {
+      link.terminate("the registry of nodes does not answer");
+      return null;
+    }
+    const verdict = checkHello(hello, nonce, serverIdentity.serverId, found.node);
+    if (verdict.kind === "refused") {
+      link.refuse(verdict.refusal);
+      return null;
+    }
+    const { id, name, owner } = verdict.node;
+    const queue = joins.get(id) ?? createSerialQueue();
+    joins.set(id, queue);
+    return queue.run(() => welcome(link, hello, { id, name, owner }));
+  };
+
+  const revoke = async (node: NodeId): Promise<void> => {
+    const session = sessions.get(node);
+    if (session !== undefined) {
+      session.link.refuse({
+        reason: "revoked",
+        message: "the node was revoked by an operator",
+        retryAfterMs: null,
+        leader: null,
+      });
+      leave(session);
+    }
+    tell({ kind: "node-removed", node });
+    for (const attempt of table.ofNode(node)) {
+      await attempt.steps.run(async () => {
+        if (attempt.state.kind === "ended") return;
+        await ends.fail(refOf(attempt), {
+          failure: "not-allowed",
+          message: "the node was revoked",
+          usage: null,
+          policy: { retry: true, excludeNode: true, counts: false },
+        });
+      });
+    }
+  };
+
+  return {
+    join,
+    leave,
+    refreshBudget,
+    revoke,
+    async report(session, report) {
+      session.report = report;
+      await refreshBudget(session);
+    },
+    dismiss(leader) {
+      for (const session of sessions.values()) {
+        const message = leader === null ? "this server stopped leading" : `the leader is ${leader}`;
+        session.link.refuse({ reason: "not-leader", message, retryAfterMs: 1_000, leader });
+        leave(session);
+      }
+    },
+    beat() {
+      for (const session of sessions.values()) session.link.beat();
+    },
+    sessionOf: (node) => sessions.get(node),
+    sessions: () => sessions.values(),
+    connected: () => sessions.size,
+  };
+}
