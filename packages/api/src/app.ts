@@ -1,0 +1,94 @@
+import { OperationalError } from "@coop/core";
+import { Hono } from "hono";
+import { routePath } from "hono/route";
+import { createAdmission } from "./admission.ts";
+import { authenticate } from "./authenticate.ts";
+import type { ApiContext, ApiDeps, ApiEnv } from "./deps.ts";
+import { chatCompletions } from "./dialects/openai/chat.ts";
+import { embeddings } from "./dialects/openai/embeddings.ts";
+import { getModel, listModels } from "./dialects/openai/models.ts";
+import { createFleetView } from "./fleet-view.ts";
+import { createFollowing } from "./following.ts";
+import { createMonths } from "./month.ts";
+import { problemBody, problemHeaders, ProblemError } from "./problem.ts";
+
+/** The HTTP surface of the co-op over the ports it is given. */
+export function createApi(deps: ApiDeps): Hono<ApiEnv> {
+  const { defaults } = deps;
+  const fleet = createFleetView({ clock: deps.clock, board: deps.board, maxAgeMs: defaults.fleetMaxAgeMs });
+  const months = createMonths(deps.timeZone);
+  const following = createFollowing({ ...deps, ...defaults });
+  const admit = createAdmission({ ...deps, fleet, months });
+  const attached = { ...deps, following, admit };
+
+  const app = new Hono<ApiEnv>();
+  app.use(measure(deps));
+  app.onError((error, c) => answerError(deps, error, c));
+  app.notFound((c) =>
+    c.json(
+      problemBody(404, { code: "unknown_path", message: `There is no ${c.req.method} ${c.req.path} here.` }),
+      404,
+    ),
+  );
+
+  const member = authenticate(deps);
+  app.use("/v1/*", member);
+  app.post("/v1/chat/completions", chatCompletions(attached));
+  app.post("/v1/embeddings", embeddings(attached));
+  app.get("/v1/models", listModels(fleet));
+  app.get("/v1/models/*", getModel(fleet));
+  return app;
+}
+
+/** One line and one measurement for each answered request; a stream is answered when it is over. */
+function measure({ clock, log, metrics }: ApiDeps) {
+  return async (c: ApiContext, next: () => Promise<void>): Promise<void> => {
+    const startedMs = clock.now();
+    await next();
+    const record = (): void => {
+      const route = routePath(c, -1);
+      const tookMs = clock.now() - startedMs;
+      metrics.httpRequest(route, c.res.status, tookMs / 1000);
+      log.debug(
+        { method: c.req.method, route, status: c.res.status, tookMs, job: c.res.headers.get("x-coop-job") },
+        "answered",
+      );
+    };
+    const streamEnded = c.get("streamEnded");
+    if (streamEnded === undefined) record();
+    else void streamEnded.then(record);
+  };
+}
+
+/** Refusals as they are, a world that fails as 503, and a bug as 500 with nothing of it but in the log. */
+function answerError({ log }: ApiDeps, error: Error, c: ApiContext): Response {
+  const problem = asProblem(error);
+  if (problem === null) {
+    log.error({ route: routePath(c, -1), name: error.name, stack: error.stack }, "a request failed on a bug");
+    return c.json(
+      problemBody(500, {
+        code: "internal_error",
+        message: "The server failed on this request. Its operator finds why in the log.",
+      }),
+      500,
+    );
+  }
+  if (error instanceof OperationalError)
+    log.warn({ route: routePath(c, -1), code: error.code }, error.message);
+  return c.json(
+    problemBody(problem.status, problem.details),
+    problem.status,
+    problemHeaders(problem.details),
+  );
+}
+
+function asProblem(error: Error): ProblemError | null {
+  if (error instanceof ProblemError) return error;
+  if (!(error instanceof OperationalError)) return null;
+  return new ProblemError(503, {
+    code: error.code.replaceAll("-", "_"),
+    message:
+      "The co-op's store does not answer. A request that was under way may still have been accepted: repeat it with the same Idempotency-Key.",
+    retryAfterS: 2,
+  });
+}

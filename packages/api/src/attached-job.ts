@@ -1,0 +1,106 @@
+import { OperationalError } from "@coop/core";
+import type { Clock, JobDesk, OutputLog } from "@coop/core";
+import type { Admission, Admitted } from "./admission.ts";
+import { openAttached } from "./attached-output.ts";
+import type { OutputReader } from "./attached-output.ts";
+import type { ApiContext, ApiDefaults } from "./deps.ts";
+import { createFold } from "./fold.ts";
+import type { EndEvent, FoldedOutput } from "./fold.ts";
+import type { Following } from "./following.ts";
+import { problemOfEnd } from "./job-end.ts";
+import { setJobHeader, setPlacedHeaders } from "./job-headers.ts";
+import { ProblemError } from "./problem.ts";
+import { readOptions } from "./request-options.ts";
+import type { Work } from "./submission.ts";
+
+/** What every endpoint needs whose answer is its job's output. */
+export interface AttachedDeps {
+  readonly clock: Clock;
+  readonly desk: JobDesk;
+  readonly output: OutputLog;
+  readonly following: Following;
+  readonly admit: Admission;
+  readonly defaults: ApiDefaults;
+}
+
+export interface AttachedJob extends Admitted {
+  readonly reader: OutputReader;
+}
+
+/** Admits a request's work and follows it; a member who goes takes the job along. */
+export async function startAttached(
+  deps: AttachedDeps,
+  c: ApiContext,
+  work: Work,
+  bodyText: string,
+): Promise<AttachedJob> {
+  const { privacy, session, idempotency } = readOptions(c, bodyText, work.conversation);
+  const admitted = await deps.admit(
+    c.get("caller"),
+    {
+      work,
+      privacy,
+      session,
+      idempotency,
+      band: "interactive",
+      attachment: "attached",
+      deadlineMs: deps.clock.now() + deps.defaults.attachedDeadlineMs,
+      metadata: {},
+    },
+    (job) => setJobHeader(c, job),
+  );
+  if (admitted.repeated) await refuseForgotten(deps.desk, admitted);
+  return { ...admitted, reader: openAttached(deps, admitted.job, admitted.repeated, c.req.raw.signal) };
+}
+
+/** A job that ended keeps its output only for a while. */
+async function refuseForgotten(desk: JobDesk, { job }: Admitted): Promise<void> {
+  if ((await desk.read(job)) !== null) return;
+  throw new ProblemError(410, {
+    code: "output_gone",
+    param: "Idempotency-Key",
+    message: `This Idempotency-Key belongs to job ${job}, whose output is no longer kept. Use a new key.`,
+    repeat: false,
+  });
+}
+
+export interface SucceededOutput {
+  readonly output: FoldedOutput;
+  readonly end: Extract<EndEvent, { kind: "succeeded" }>;
+}
+
+/**
+ * Waits for the whole output of a job and sets the headers that say where it ran; null when the member went.
+ * @throws ProblemError when it did not succeed
+ */
+export async function awaitWhole(
+  c: ApiContext,
+  { reader, limitedBy }: AttachedJob,
+): Promise<SucceededOutput | null> {
+  const fold = createFold();
+  for (;;) {
+    const waited = await reader.wait(Infinity);
+    if (waited.kind === "entry") fold.take(waited.entry.event);
+    else if (waited.kind === "broken") {
+      reader.close();
+      throw waited.error instanceof OperationalError ? unreadable(waited.error) : waited.error;
+    } else if (waited.kind === "over") break;
+  }
+  const output = fold.result();
+  setPlacedHeaders(c, output.placed);
+  const { end } = output;
+  if (end === null) return null;
+  if (end.kind !== "succeeded") throw problemOfEnd(end);
+  if (end.finishReason === "length" && limitedBy === "default") c.header("x-coop-truncated", "default-limit");
+  return { output, end };
+}
+
+/** Status of an answer that nobody reads: the member closed the connection. */
+export const clientGone = (): Response => new Response(null, { status: 499 });
+
+export const unreadable = (error: OperationalError): ProblemError =>
+  new ProblemError(503, {
+    code: error.code,
+    message: "The output can no longer be read; the job may have ended. Try again in a few seconds.",
+    retryAfterS: 2,
+  });

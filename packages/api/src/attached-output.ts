@@ -1,0 +1,100 @@
+import { isTerminalEvent, OperationalError, START_OF_OUTPUT } from "@coop/core";
+import type { JobId, OutputEntry, OutputLog } from "@coop/core";
+import type { Following } from "./following.ts";
+
+/** What came of waiting for output. */
+export type Waited =
+  | { readonly kind: "entry"; readonly entry: OutputEntry }
+  /** Nothing within the time. */
+  | { readonly kind: "silence" }
+  /** After the terminal entry, or because the reader closed. */
+  | { readonly kind: "over" }
+  /** The store is away, or the log ended without an end. */
+  | { readonly kind: "broken"; readonly error: unknown };
+
+/** Output that is read entry by entry, with a limit on the patience. */
+export interface OutputReader {
+  /** @param patienceMs Infinity waits for as long as it takes */
+  readonly wait: (patienceMs: number) => Promise<Waited>;
+  /** Stops reading at once; may be called again. */
+  readonly close: () => void;
+}
+
+/** Reads a job's output from a position. `onClose` hears once whether the terminal entry had come. */
+export function openOutput(
+  output: OutputLog,
+  job: JobId,
+  after = START_OF_OUTPUT,
+  onClose: (ended: boolean) => void = () => undefined,
+): OutputReader {
+  const abort = new AbortController();
+  const entries = output.follow(job, after, abort.signal)[Symbol.asyncIterator]();
+  let waiting: Promise<Waited> | null = null;
+  let ended = false;
+
+  const close = (): void => {
+    if (abort.signal.aborted) return;
+    abort.abort();
+    onClose(ended);
+  };
+
+  const next = async (): Promise<Waited> => {
+    if (ended || abort.signal.aborted) return { kind: "over" };
+    try {
+      const step = await entries.next();
+      if (abort.signal.aborted) return { kind: "over" };
+      if (step.done === true) {
+        return {
+          kind: "broken",
+          error: new OperationalError("output-unavailable", "The job's output ended without an end.", {
+            retriable: true,
+          }),
+        };
+      }
+      ended = isTerminalEvent(step.value.event);
+      if (ended) close();
+      return { kind: "entry", entry: step.value };
+    } catch (error) {
+      return { kind: "broken", error };
+    }
+  };
+
+  const wait = async (patienceMs: number): Promise<Waited> => {
+    waiting ??= next();
+    const waited = await withPatience(waiting, patienceMs);
+    if (waited.kind !== "silence") waiting = null;
+    return waited;
+  };
+
+  return { wait, close };
+}
+
+async function withPatience(waiting: Promise<Waited>, patienceMs: number): Promise<Waited> {
+  if (patienceMs === Infinity) return waiting;
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<Waited>((resolve) => {
+    timer = setTimeout(() => resolve({ kind: "silence" }), patienceMs);
+  });
+  try {
+    return await Promise.race([waiting, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Follows an attached job for one request: when the member goes before the end, the job is cancelled. */
+export function openAttached(
+  deps: { readonly output: OutputLog; readonly following: Following },
+  job: JobId,
+  repeated: boolean,
+  member: AbortSignal,
+): OutputReader {
+  const follower = deps.following.enter(job, repeated);
+  const reader = openOutput(deps.output, job, START_OF_OUTPUT, (ended) => {
+    member.removeEventListener("abort", reader.close);
+    follower.leave(ended);
+  });
+  if (member.aborted) reader.close();
+  else member.addEventListener("abort", reader.close);
+  return reader;
+}

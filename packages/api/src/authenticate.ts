@@ -1,0 +1,70 @@
+import type { MemberStore } from "@coop/core";
+import type { MiddlewareHandler } from "hono";
+import { parseKey, secretMatches } from "./api-key.ts";
+import type { ApiContext, ApiEnv, Caller } from "./deps.ts";
+import { ProblemError } from "./problem.ts";
+
+export interface AuthenticateDeps {
+  readonly members: MemberStore;
+  readonly pepper: Uint8Array;
+}
+
+/**
+ * Lets in who holds a key, as `Authorization: Bearer` or `x-api-key`. Every request asks the store, so that
+ * a revocation acts at once; a mistyped key is refused without asking.
+ */
+export function authenticate(deps: AuthenticateDeps): MiddlewareHandler<ApiEnv> {
+  return async (c, next) => {
+    c.set("caller", await identify(deps, presentedKey(c)));
+    await next();
+  };
+}
+
+/** Lets in operators only; stands behind `authenticate`. */
+export const operatorsOnly: MiddlewareHandler<ApiEnv> = async (c, next) => {
+  if (c.get("caller").member.role !== "operator") {
+    throw new ProblemError(403, {
+      code: "operators_only",
+      message: "This needs an operator's key; yours is a member's.",
+    });
+  }
+  await next();
+};
+
+function presentedKey(c: ApiContext): string | null {
+  const bearer = /^Bearer\s+(\S+)\s*$/i.exec(c.req.header("authorization") ?? "");
+  return bearer?.[1] ?? c.req.header("x-api-key")?.trim() ?? null;
+}
+
+async function identify(deps: AuthenticateDeps, text: string | null): Promise<Caller> {
+  if (text === null || text === "") {
+    throw refusal(
+      "missing_api_key",
+      "No API key. Send `Authorization: Bearer coop_...` or `x-api-key: coop_...`.",
+    );
+  }
+  const parts = parseKey(text);
+  if (parts === null) {
+    throw refusal(
+      "malformed_api_key",
+      "This is no complete API key: a character is wrong or missing. Copy it again.",
+    );
+  }
+  const known = await deps.members.key(parts.id);
+  if (known === null || !secretMatches(deps.pepper, parts.secret, known.key.digest)) {
+    throw refusal(
+      "unknown_api_key",
+      "This API key is not known here. Ask an operator of this co-op for one.",
+    );
+  }
+  if (known.key.revokedAtMs !== null) {
+    throw refusal(
+      "revoked_api_key",
+      "This API key was revoked. Ask an operator of this co-op for a new one.",
+    );
+  }
+  return known;
+}
+
+const refusal = (code: string, message: string): ProblemError =>
+  new ProblemError(401, { code, message, param: "Authorization" });

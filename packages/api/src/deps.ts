@@ -1,0 +1,92 @@
+import type {
+  Clock,
+  FleetBoard,
+  JobDesk,
+  KeyRecord,
+  Log,
+  Member,
+  MemberStore,
+  NodeRegistry,
+  OutputLog,
+  PendingCaps,
+  ServerIdentity,
+  Tier,
+} from "@coop/core";
+import type { Metrics } from "@coop/metrics";
+import type { HttpBindings } from "@hono/node-server";
+import type { Context } from "hono";
+import type { Ids } from "./ids.ts";
+
+/** Limits and times that hold unless a request or the co-op says otherwise. */
+export interface ApiDefaults {
+  /** Output limit of a request that sets none, tokens. */
+  readonly maxOutputTokens: number;
+  /** What `coop/auto` means for a new member. */
+  readonly memberTier: Tier;
+  /** How long an attached and a detached job may take until it expires. */
+  readonly attachedDeadlineMs: number;
+  readonly detachedDeadlineMs: number;
+  /** How long a stream holds its headers back for the first output, so that a refusal has its true status. */
+  readonly headersHeldMs: number;
+  /** Silence after which an open stream sends a comment, so that no proxy on the way closes it. */
+  readonly pingMs: number;
+  /** How far ahead an attached job is marked as followed, and how often that is renewed. */
+  readonly followForMs: number;
+  readonly followEveryMs: number;
+  /** How long a stream waits for a reader that takes nothing. */
+  readonly stalledReaderMs: number;
+  /** How old the fleet snapshot that admission reads may be beyond its own age. */
+  readonly fleetMaxAgeMs: number;
+}
+
+export const API_DEFAULTS: ApiDefaults = {
+  maxOutputTokens: 4096,
+  memberTier: "local-small",
+  attachedDeadlineMs: 5 * 60_000,
+  detachedDeadlineMs: 24 * 3_600_000,
+  headersHeldMs: 10_000,
+  pingMs: 10_000,
+  followForMs: 15_000,
+  followEveryMs: 5_000,
+  stalledReaderMs: 30_000,
+  fleetMaxAgeMs: 250,
+};
+
+/** Pending jobs beyond which admission refuses. */
+export const PENDING_CAPS: PendingCaps = { perMember: 10_000, total: 100_000 };
+
+/** Everything the HTTP surface needs from outside. */
+export interface ApiDeps {
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly desk: JobDesk;
+  readonly output: OutputLog;
+  readonly members: MemberStore;
+  readonly nodes: NodeRegistry;
+  readonly board: FleetBoard;
+  readonly serverIdentity: ServerIdentity;
+  /** Key of the HMAC under which secrets are stored. */
+  readonly pepper: Uint8Array;
+  /** Address that members and nodes use, known once the server listens. */
+  readonly publicUrl: () => string;
+  readonly log: Log;
+  readonly metrics: Pick<Metrics, "httpRequest" | "render" | "contentType">;
+  readonly pendingCaps: PendingCaps;
+  /** IANA name; quota months begin at its midnight. */
+  readonly timeZone: string;
+  readonly defaults: ApiDefaults;
+}
+
+/** Who calls, as their key says. */
+export interface Caller {
+  readonly member: Member;
+  readonly key: KeyRecord;
+}
+
+/** What a request carries through its handlers. `streamEnded` resolves when a streamed answer is over. */
+export interface ApiEnv {
+  Bindings: Partial<HttpBindings>;
+  Variables: { caller: Caller; streamEnded?: Promise<void> };
+}
+
+export type ApiContext = Context<ApiEnv>;

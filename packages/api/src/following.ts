@@ -1,0 +1,75 @@
+import { OperationalError } from "@coop/core";
+import type { Clock, JobDesk, JobId, Log } from "@coop/core";
+
+/**
+ * Keeps the attached jobs that this process serves marked as followed, all in one call every few seconds,
+ * and cancels a job as soon as its last follower here leaves before its end.
+ */
+export interface Following {
+  /** Follows a job. Call `leave` exactly once. @param renewNow the mark may be about to lapse */
+  enter(job: JobId, renewNow: boolean): { leave(ended: boolean): void };
+}
+
+export interface FollowingDeps {
+  readonly clock: Clock;
+  readonly desk: JobDesk;
+  readonly log: Log;
+  readonly followForMs: number;
+  readonly followEveryMs: number;
+}
+
+export function createFollowing(deps: FollowingDeps): Following {
+  const followers = new Map<JobId, number>();
+  let timer: NodeJS.Timeout | null = null;
+
+  const renew = async (jobs: readonly JobId[]): Promise<void> => {
+    try {
+      await deps.desk.follow(jobs, deps.clock.now() + deps.followForMs);
+    } catch (error) {
+      if (!(error instanceof OperationalError)) throw error;
+      deps.log.warn(
+        { code: error.code, jobs: jobs.length },
+        "attached jobs could not be marked as followed; the next round tries again",
+      );
+    }
+  };
+
+  const cancel = async (job: JobId): Promise<void> => {
+    try {
+      await deps.desk.cancel(job, null, "unfollowed", deps.clock.now());
+    } catch (error) {
+      if (!(error instanceof OperationalError)) throw error;
+      deps.log.warn(
+        { code: error.code, job },
+        "a job that nobody follows could not be cancelled; its mark will lapse",
+      );
+    }
+  };
+
+  const schedule = (): void => {
+    timer ??= setTimeout(() => {
+      timer = null;
+      if (followers.size === 0) return;
+      void renew([...followers.keys()]).finally(schedule);
+    }, deps.followEveryMs).unref();
+  };
+
+  return {
+    enter: (job, renewNow) => {
+      followers.set(job, (followers.get(job) ?? 0) + 1);
+      if (renewNow) void renew([job]);
+      schedule();
+      return {
+        leave: (ended) => {
+          const others = (followers.get(job) ?? 1) - 1;
+          if (others > 0) {
+            followers.set(job, others);
+            return;
+          }
+          followers.delete(job);
+          if (!ended) void cancel(job);
+        },
+      };
+    },
+  };
+}

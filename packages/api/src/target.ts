@@ -1,0 +1,91 @@
+import { modelAnswersTo, TIERS, tierAtLeast } from "@coop/core";
+import type { FleetSnapshot, JobTarget, ModelReport, Tier } from "@coop/core";
+import { modelsOf } from "./fleet-view.ts";
+import { ProblemError } from "./problem.ts";
+
+const TIER_PREFIX = "coop/";
+
+/** `model` is also a tier's name, or `coop/auto`. */
+export const TIER_NAMES: readonly string[] = [
+  ...TIERS.map((tier) => TIER_PREFIX + tier),
+  `${TIER_PREFIX}auto`,
+];
+
+/** What a target was written as. */
+export const targetName = (target: JobTarget): string =>
+  target.kind === "model" ? target.model : TIER_PREFIX + target.tier;
+
+/**
+ * Reads the `model` of a request.
+ * @throws ProblemError 404 with the nearest names for a model that no node has, 400 for a tier that cannot be served.
+ */
+export function resolveTarget(requested: string, snapshot: FleetSnapshot, defaultTier: Tier): JobTarget {
+  if (requested.startsWith(TIER_PREFIX)) return resolveTier(requested, snapshot, defaultTier);
+  const known = modelsOf(snapshot).find(({ model }) => modelAnswersTo(model.name, requested));
+  if (known === undefined) throw unknownModel(requested, snapshot);
+  return { kind: "model", model: known.model.name };
+}
+
+function resolveTier(requested: string, snapshot: FleetSnapshot, defaultTier: Tier): JobTarget {
+  const name = requested.slice(TIER_PREFIX.length);
+  const tier = name === "auto" ? defaultTier : TIERS.find((candidate) => candidate === name);
+  if (tier === undefined) throw unknownModel(requested, snapshot);
+  if (tier === "frontier") {
+    throw new ProblemError(400, {
+      code: "tier_not_configured",
+      param: "model",
+      message:
+        "The tier frontier is a cloud API, and this co-op has none configured. Use coop/local-large for the best that runs here.",
+    });
+  }
+  return { kind: "tier", tier };
+}
+
+function unknownModel(requested: string, snapshot: FleetSnapshot): ProblemError {
+  const nearest = nearestNames(requested, [
+    ...modelsOf(snapshot).map(({ model }) => model.name),
+    ...TIER_NAMES,
+  ]);
+  return new ProblemError(404, {
+    code: "model_not_found",
+    param: "model",
+    message: `No node has a model ${JSON.stringify(requested)}. Nearest: ${nearest.join(", ")}.`,
+    nearest,
+  });
+}
+
+/** Models of the fleet that a target could be served by, as far as names and tiers go. */
+export function candidates(target: JobTarget, snapshot: FleetSnapshot): readonly ModelReport[] {
+  return modelsOf(snapshot)
+    .filter(({ node, model }) => {
+      if (target.kind === "model") return modelAnswersTo(model.name, target.model);
+      const tier = node.tiers[model.name];
+      return tier !== undefined && tierAtLeast(tier, target.tier);
+    })
+    .map(({ model }) => model);
+}
+
+const NEAREST_SHOWN = 3;
+
+/** The names that take the fewest edits to reach. */
+export function nearestNames(wanted: string, names: readonly string[]): readonly string[] {
+  return [...new Set(names)]
+    .map((name) => ({ name, edits: editDistance(wanted.toLowerCase(), name.toLowerCase()) }))
+    .sort((a, b) => a.edits - b.edits || a.name.localeCompare(b.name))
+    .slice(0, NEAREST_SHOWN)
+    .map(({ name }) => name);
+}
+
+/** Insertions, deletions and substitutions that turn `a` into `b`. */
+export function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substitution, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
