@@ -126,6 +126,11 @@ describe("the rules accept", () => {
       `import { clock } from "@coop/core/testing";\nclock();`,
     ],
     [
+      "a testing door in a harness",
+      "redis/src/testing/a.ts",
+      `import { clock } from "@coop/core/testing";\nclock();`,
+    ],
+    [
       "a catch that converts",
       "api/src/a.ts",
       `try { a(); } catch (error) { throw new Refusal({ cause: error }); }`,
