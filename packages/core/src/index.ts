@@ -6,6 +6,7 @@ export * from "./operational-error.ts";
 export * from "./job/job.ts";
 export * from "./job/output.ts";
 export * from "./job/failure.ts";
+export * from "./job/store-policy.ts";
 export * from "./fleet/node.ts";
 export * from "./placement/explanation.ts";
 export * from "./catalogue/machines.ts";

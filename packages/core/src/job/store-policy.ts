@@ -1,0 +1,30 @@
+/** How long a job store keeps what it has, and how much of it. */
+export interface StorePolicy {
+  /** Payload, output and placement of a job that has ended, ms. */
+  readonly retentionMs: number;
+  /** The record of a job that has ended, ms. */
+  readonly jobKeptMs: number;
+  /** How long an idempotency key answers its job, ms. */
+  readonly idempotencyMs: number;
+  /** After its job's deadline, how long a fenced-off attempt may still say what it used, ms. */
+  readonly zombieGraceMs: number;
+  /** A node's account of a day, ms. */
+  readonly nodeAccountKeptMs: number;
+  /** Most output that a job may produce: bytes of its deltas as JSON. */
+  readonly outputBytesMax: number;
+  /** Most jobs of each kind that one sweep handles. */
+  readonly sweepMax: number;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+export const defaultStorePolicy: StorePolicy = {
+  retentionMs: DAY_MS,
+  jobKeptMs: 30 * DAY_MS,
+  idempotencyMs: DAY_MS,
+  zombieGraceMs: 60_000,
+  nodeAccountKeptMs: 62 * DAY_MS,
+  outputBytesMax: 16 * 1024 * 1024,
+  sweepMax: 500,
+};

@@ -1,0 +1,51 @@
+import type { Epoch, JobId, MemberId, NodeId } from "../terms.ts";
+
+/** One settlement: tokens that move between accounts. The deltas sum to zero. */
+export interface LedgerEntry {
+  readonly kind: string;
+  readonly job: JobId;
+  readonly epoch: Epoch;
+  readonly member: MemberId;
+  readonly month: string;
+  /** The node whose attempt is settled, with the day of its account; null when no attempt was on a node. */
+  readonly node: NodeId | null;
+  readonly day: string | null;
+  readonly toMember: number;
+  readonly toNode: number;
+  readonly toWaste: number;
+  readonly toAbsorbed: number;
+}
+
+/** What an account has used and holds, tokens. */
+export interface Account {
+  readonly usedTokens: number;
+  readonly heldTokens: number;
+}
+
+/** Accounts by name. An account that nothing has touched is at zero. */
+export function createMemoryAccounts() {
+  const accounts = new Map<string, Account>();
+  const read = (name: string): Account => accounts.get(name) ?? { usedTokens: 0, heldTokens: 0 };
+  return {
+    read,
+    hold(name: string, tokens: number): void {
+      const { usedTokens, heldTokens } = read(name);
+      accounts.set(name, { usedTokens, heldTokens: heldTokens + tokens });
+    },
+    /** Turns a hold into what was used. */
+    settle(name: string, hold: number, used: number): void {
+      const account = read(name);
+      accounts.set(name, {
+        usedTokens: account.usedTokens + used,
+        heldTokens: account.heldTokens - hold,
+      });
+    },
+    /** Whether `tokens` more fit under a limit; null is no limit. */
+    hasRoom(name: string, tokens: number, limit: number | null): boolean {
+      const { usedTokens, heldTokens } = read(name);
+      return limit === null || usedTokens + heldTokens + tokens <= limit;
+    },
+  };
+}
+
+export type MemoryAccounts = ReturnType<typeof createMemoryAccounts>;

@@ -1,0 +1,143 @@
+import { defaultStorePolicy, type StorePolicy } from "../job/store-policy.ts";
+import { holdTokens, isTerminal, type JobRecord } from "../job/job.ts";
+import type { AdmitOutcome, AdmitRequest, AttemptStore, JobDesk, Wake } from "../ports/job-store.ts";
+import type { JobId } from "../terms.ts";
+import { createMemoryAccounts, type LedgerEntry } from "./memory-accounts.ts";
+import { createMemoryAttemptStore } from "./memory-attempt-store.ts";
+import { toRecord, type MemoryJob } from "./memory-job.ts";
+import type { MemoryOutputLog } from "./memory-output-log.ts";
+import { createMemorySettlement, memberAccount } from "./memory-settlement.ts";
+
+/** The job store in memory: the same rules as the Redis one, step by step, and what only tests ask. */
+export interface MemoryJobStore extends JobDesk, AttemptStore {
+  /** Makes this the leader's fencing number. It starts at 0. */
+  setFence(fence: number): void;
+  /** Every settlement so far. */
+  ledger(): readonly LedgerEntry[];
+}
+
+export interface MemoryJobStoreOptions {
+  readonly output: MemoryOutputLog;
+  /** Where it differs from the default. */
+  readonly policy?: Partial<StorePolicy>;
+  /** Told what wakes the scheduler. */
+  readonly onWake?: (wake: Wake) => void;
+}
+
+export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobStore {
+  const { output, onWake = () => undefined } = options;
+  const policy: StorePolicy = { ...defaultStorePolicy, ...options.policy };
+  const jobs = new Map<JobId, MemoryJob>();
+  const accounts = createMemoryAccounts();
+  const ledger: LedgerEntry[] = [];
+  const fence = { current: 0 };
+  const settlement = createMemorySettlement({ accounts, output, ledger, policy });
+  const known = new Map<
+    string,
+    { readonly job: JobId; readonly bodyHash: string; readonly untilMs: number }
+  >();
+
+  const read = async (id: JobId): Promise<JobRecord | null> => {
+    const job = jobs.get(id);
+    return job === undefined ? null : toRecord(job);
+  };
+
+  /** The reason to refuse or answer otherwise, null when the job may be admitted. */
+  const refusal = (request: AdmitRequest): AdmitOutcome | null => {
+    const { spec, idempotency, caps, month } = request;
+    if (jobs.has(spec.id)) return { kind: "admitted" };
+    const earlier = idempotency && known.get(`${spec.member} ${idempotency.key}`);
+    if (earlier && earlier.untilMs > request.nowMs) {
+      const kind = earlier.bodyHash === idempotency.bodyHash ? "duplicate" : "idempotency-conflict";
+      return { kind, job: earlier.job };
+    }
+    const pending = [...jobs.values()].filter((job) => job.state.state === "queued");
+    const own = pending.filter((job) => job.spec.member === spec.member);
+    if (own.length >= caps.perMember) return { kind: "too-many-pending", scope: "member" };
+    if (pending.length >= caps.total) return { kind: "too-many-pending", scope: "co-op" };
+    const account = memberAccount(spec.member, month);
+    if (request.quotaTokens === null || accounts.hasRoom(account, holdTokens(spec), request.quotaTokens))
+      return null;
+    return { kind: "quota-exceeded", limitTokens: request.quotaTokens, ...accounts.read(account) };
+  };
+
+  const admit = (request: AdmitRequest): AdmitOutcome => {
+    const refused = refusal(request);
+    if (refused !== null) return refused;
+    const { spec, idempotency, nowMs } = request;
+    accounts.hold(memberAccount(spec.member, request.month), holdTokens(spec));
+    jobs.set(spec.id, newJob(request));
+    if (idempotency) {
+      const untilMs = nowMs + policy.idempotencyMs;
+      known.set(`${spec.member} ${idempotency.key}`, {
+        job: spec.id,
+        bodyHash: idempotency.bodyHash,
+        untilMs,
+      });
+    }
+    output.begin(spec.id);
+    onWake({ kind: "admitted", spec });
+    return { kind: "admitted" };
+  };
+
+  return {
+    ...createMemoryAttemptStore({ jobs, accounts, output, settlement, policy, fence }),
+    setFence: (number) => {
+      fence.current = number;
+    },
+    ledger: () => ledger,
+
+    admit: async (request) => admit(request),
+    read,
+    async list(member, { limit, cursor }) {
+      const own = [...jobs.values()].filter((job) => job.spec.member === member).map(({ spec }) => spec.id);
+      const older = own.filter((id) => cursor === null || id < cursor).sort((a, b) => (a < b ? 1 : -1));
+      const page = older.slice(0, limit);
+      const records = await Promise.all(page.map(read));
+      return {
+        jobs: records.filter((record) => record !== null),
+        nextCursor: older.length > limit ? (page.at(-1) ?? null) : null,
+      };
+    },
+    placement: async (job) => jobs.get(job)?.placement ?? null,
+    async cancel(id, member, reason, nowMs) {
+      const job = jobs.get(id);
+      if (job === undefined || (member !== null && job.spec.member !== member)) return { kind: "not-found" };
+      if (isTerminal(job.state)) return { kind: "already-ended" };
+      const fenced = settlement.stop(job, { state: "cancelled", reason }, nowMs);
+      onWake({ kind: "cancelled", job: id, fenced });
+      return { kind: "cancelled", fenced };
+    },
+    async follow(ids, untilMs) {
+      for (const id of ids) {
+        const job = jobs.get(id);
+        if (job !== undefined && job.followedUntilMs !== null) job.followedUntilMs = untilMs;
+      }
+    },
+    account: async (member, month) => accounts.read(memberAccount(member, month)),
+  };
+}
+
+function newJob({ spec, metadata, month, payload, followedUntilMs }: AdmitRequest): MemoryJob {
+  return {
+    spec,
+    metadata,
+    month,
+    hold: holdTokens(spec),
+    payload,
+    state: { state: "queued", notBeforeMs: spec.submittedAtMs },
+    epoch: 0,
+    attempts: 0,
+    excludedNodes: [],
+    delivered: 0,
+    bytes: 0,
+    lastSeq: 0,
+    restarted: false,
+    day: "",
+    leaseFence: 0,
+    placement: null,
+    followedUntilMs: spec.attachment === "attached" ? followedUntilMs : null,
+    nodes: new Map(),
+    keptHolds: new Map(),
+  };
+}

@@ -1,0 +1,71 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { StorePolicy } from "@coop/core";
+import type { Redis } from "ioredis";
+import { keysForScripts } from "./keys.ts";
+import { answered } from "./store-unavailable.ts";
+
+export type ScriptName =
+  | "admit"
+  | "lease"
+  | "accept"
+  | "append"
+  | "renew"
+  | "finish"
+  | "expire"
+  | "cancel"
+  | "settle-node"
+  | "sweep"
+  | "campaign"
+  | "resign"
+  | "publish-fleet"
+  | "add-member"
+  | "add-key"
+  | "read-key"
+  | "revoke-key"
+  | "redeem"
+  | "revoke-node";
+
+/** Runs one of the scripts of `scripts/`; `key` is its KEYS[1], `args` its ARGV. */
+export type RunScript = (
+  name: ScriptName,
+  key: string,
+  args: readonly (string | number)[],
+) => Promise<unknown>;
+
+/**
+ * Loads the scripts of one prefix. Each is sent once in full and then by its hash; a Redis that has
+ * forgotten it (a restart) gets it again.
+ */
+export function createScripts(redis: Redis, prefix: string, policy: StorePolicy): RunScript {
+  const folder = join(import.meta.dirname, "scripts");
+  const prelude =
+    keysForScripts(prefix) + policyForScripts(policy) + readFileSync(join(folder, "_common.lua"), "utf8");
+  const loaded = new Map<ScriptName, { readonly text: string; readonly sha: string }>();
+
+  const load = (name: ScriptName): { readonly text: string; readonly sha: string } => {
+    const known = loaded.get(name);
+    if (known !== undefined) return known;
+    const text = prelude + readFileSync(join(folder, `${name}.lua`), "utf8");
+    const script = { text, sha: createHash("sha1").update(text).digest("hex") };
+    loaded.set(name, script);
+    return script;
+  };
+
+  const run = async (name: ScriptName, key: string, args: readonly (string | number)[]): Promise<unknown> => {
+    const { text, sha } = load(name);
+    try {
+      return await redis.evalsha(sha, 1, key, ...args);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+      return await redis.eval(text, 1, key, ...args);
+    }
+  };
+  return (name, key, args) => answered(run(name, key, args));
+}
+
+function policyForScripts(policy: StorePolicy): string {
+  const fields = Object.entries(policy).map(([name, value]) => `${name}=${value}`);
+  return `local policy={${fields.join(",")}}\n`;
+}

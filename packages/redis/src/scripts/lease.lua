@@ -1,0 +1,42 @@
+-- lease: gives a queued job to a node as its next epoch, holding its tokens against the node's budget.
+--
+-- KEYS  1 job
+-- ARGV  1 job id  2 fence  3 node  4 node's owner  5 model  6 tier  7 '1' when served by a cloud
+--       8 token budget of the day, '' for none  9 day  10 lease until  11 now  12 placement (JSON)
+--       13 node's name
+-- Returns {'leased', epoch, payload (sealed) | nil} | {'not-queued'} | {'refused', 'privacy' | 'budget'}
+--       | {'fenced'}
+-- Guards: leader's fence; queued; privacy and budget checked again here, where nothing can come between.
+--         The same request again, before the node accepted, answers the same epoch and changes nothing.
+
+local id, fence, node = ARGV[1], ARGV[2], ARGV[3]
+if isFenced(fence) then return { 'fenced' } end
+local job = loadJob(id)
+if not job then return { 'not-queued' } end
+if job.state == 'leased' and job.node == node and job.leaseFence == fence then
+  return { 'leased', job.epoch, call('GET', many.payload .. id) }
+end
+if job.state ~= 'queued' then return { 'not-queued' } end
+
+if job.privacy == 'own' and job.member ~= ARGV[4] then return { 'refused', 'privacy' } end
+if job.privacy ~= 'any' and ARGV[7] == '1' then return { 'refused', 'privacy' } end
+
+local account = many.nodeAccount .. node .. ':' .. ARGV[9]
+local tokens = call('HMGET', account, 'used', 'held')
+local spoken = tonumber(tokens[1] or 0) + tonumber(tokens[2] or 0)
+if ARGV[8] ~= '' and spoken + job.hold > tonumber(ARGV[8]) then return { 'refused', 'budget' } end
+
+local epoch = job.epoch + 1
+call('HINCRBY', account, 'held', job.hold)
+if not tokens[2] then call('PEXPIRE', account, policy.nodeAccountKeptMs) end
+call('HSET', job.key,
+  'state', 'leased', 'epoch', epoch, 'node', node, 'model', ARGV[5], 'tier', ARGV[6], 'day', ARGV[9],
+  'leaseUntil', ARGV[10], 'leaseFence', fence, 'delivered', 0, 'bytes', 0, 'lastSeq', 0, 'node:' .. epoch, node)
+call('SET', many.placement .. id, ARGV[12])
+leavePending(job)
+call('ZADD', one.leases, ARGV[10], id)
+emit(id, epoch .. '-0', 'event', cjson.encode({
+  kind = 'placed', node = node, nodeName = ARGV[13], model = ARGV[5], tier = ARGV[6], restarted = job.restarted == '1',
+}))
+markDirty(job, ARGV[11])
+return { 'leased', epoch, call('GET', many.payload .. id) }
