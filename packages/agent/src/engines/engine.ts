@@ -103,6 +103,8 @@ export type EngineOutcome =
       readonly finishReason: FinishReason;
       readonly usage: Usage;
       readonly timings: Timings;
+      /** Prompt tokens that a cache saved the engine from computing; part of `usage.promptTokens`. */
+      readonly promptTokensCached: number;
     }
   | {
       readonly kind: "failed";

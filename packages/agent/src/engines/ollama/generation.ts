@@ -1,0 +1,294 @@
+import { randomUUID } from "node:crypto";
+import type { Delta, FinishReason, Usage } from "@coop/core";
+import { z } from "zod";
+import type { EngineEvent, EngineOutcome, EnginePhase, GenerateLimits, GenerateRequest } from "../engine.ts";
+import type { Timing } from "../../timing.ts";
+import { chatRequest } from "./chat-request.ts";
+import { EngineFault } from "./fault.ts";
+import type { Loading } from "./loading.ts";
+import { promptTokensFloor, promptTokensGuess } from "./prompt-length.ts";
+import { createRepetitionWatch } from "./repetition.ts";
+import type { Transport } from "./transport.ts";
+import { Aborted, createWatch } from "./watch.ts";
+import type { Watch } from "./watch.ts";
+import { chatLineSchema, embedSchema, nanosecondsToMs } from "./wire.ts";
+import type { ChatEnd } from "./wire.ts";
+
+/**
+ * One generation on Ollama, from request to outcome.
+ *
+ * G1. Success is a line with `done: true` and nothing else.
+ * G2. Leaving, by abort, limit, fault or a consumer that stops reading, destroys the connection, which is
+ *     what makes Ollama stop.
+ * G3. Counts are the engine's where it counted, else what was seen: a piece of output is taken for a token.
+ */
+export interface GenerationDeps {
+  readonly transport: Transport;
+  readonly loading: Loading;
+  readonly timing: Timing;
+}
+
+type ChatJob = Extract<GenerateRequest, { kind: "chat" }>;
+type EmbedJob = Extract<GenerateRequest, { kind: "embed" }>;
+
+/** Inputs that one call embeds: small enough that each answer comes within the limit of a first token. */
+const INPUTS_PER_CALL = 32;
+/** The engine must have read at least this share of the fewest tokens that the prompt can be. */
+const PLAUSIBLE_SHARE = 0.5;
+
+/** What is known of a generation as it goes. */
+interface Course {
+  phase: EnginePhase;
+  outputTokens: number;
+  /** Prompt tokens that the engine has counted, null before. */
+  promptTokens: number | null;
+  /** The engine has nothing left to do for this request. */
+  engineFinished: boolean;
+  readonly startedAtMs: number;
+  prefillAtMs: number;
+  decodeAtMs: number;
+}
+
+export async function* generate(
+  deps: GenerationDeps,
+  request: GenerateRequest,
+  signal: AbortSignal,
+  limits: GenerateLimits,
+): AsyncGenerator<EngineEvent> {
+  const startedAtMs = deps.timing.monotonicMs();
+  const course: Course = {
+    phase: "loading",
+    outputTokens: 0,
+    promptTokens: null,
+    engineFinished: false,
+    startedAtMs,
+    prefillAtMs: startedAtMs,
+    decodeAtMs: startedAtMs,
+  };
+  const leaving = new AbortController();
+  using watch = createWatch(AbortSignal.any([signal, leaving.signal]), limits);
+  try {
+    refuseOverflow(request);
+    yield* load(deps, request, watch, course);
+    yield request.kind === "chat"
+      ? yield* chat(deps, request, watch, course)
+      : yield* embed(deps, request, watch, course);
+    deps.loading.served(request.model, request.contextTokens);
+  } catch (error) {
+    const cause = watch.cause ?? error;
+    if (!(cause instanceof Aborted)) deps.loading.forget(request.model);
+    yield outcomeOf(cause, request, course);
+  } finally {
+    if (!course.engineFinished) leaving.abort();
+  }
+}
+
+function refuseOverflow(request: GenerateRequest): void {
+  const floor = promptTokensFloor(request);
+  if (request.kind === "chat" && floor > request.contextTokens) {
+    throw new EngineFault(
+      "context-overflow",
+      `the prompt has at least ${floor} tokens, the context here is ${request.contextTokens}`,
+    );
+  }
+}
+
+async function* load(
+  { loading, timing }: GenerationDeps,
+  { model, contextTokens }: GenerateRequest,
+  watch: Watch,
+  course: Course,
+): AsyncGenerator<EngineEvent, void> {
+  if (!(await watch.await("load", loading.isResident(model, contextTokens, watch.signal)))) {
+    yield { kind: "loading" };
+    const answer = await watch.await("load", loading.load(model, contextTokens));
+    if (answer.kind === "failed") throw new EngineFault(answer.class, answer.message);
+    if (answer.kind === "aborted") throw new EngineFault("shutdown", "the agent is stopping");
+  }
+  watch.check();
+  course.phase = "prefill";
+  course.prefillAtMs = timing.monotonicMs();
+  yield { kind: "prefill" };
+}
+
+async function* chat(
+  { transport, timing }: GenerationDeps,
+  request: ChatJob,
+  watch: Watch,
+  course: Course,
+): AsyncGenerator<EngineEvent, EngineOutcome> {
+  const body = chatRequest(request, request.model, request.contextTokens);
+  const lines = await watch.await("first-token", transport.client("lines", watch.signal).chat(body));
+  const iterator = lines[Symbol.asyncIterator]();
+  const repetition = createRepetitionWatch();
+  let toolCalls = 0;
+
+  for (;;) {
+    const stretch = course.phase === "decode" ? "idle" : "first-token";
+    const next = await watch.await(stretch, iterator.next());
+    watch.check();
+    if (next.done === true) throw new EngineFault("truncated", "the engine's output ended early");
+    const line = chatLineSchema.parse(next.value);
+    const pieces = deltasOf(line.message, toolCalls);
+    if (pieces.length > 0 && course.phase !== "decode") {
+      course.phase = "decode";
+      course.decodeAtMs = timing.monotonicMs();
+    }
+    let looping = false;
+    for (const { delta, tokens, text } of pieces) {
+      course.outputTokens += tokens;
+      if (delta.kind === "tool-call") toolCalls += 1;
+      yield { kind: "delta", delta, tokens };
+      looping = repetition.sees(text) || looping;
+    }
+    if (line.done) return chatOutcome(request, line, course, toolCalls, timing.monotonicMs());
+    if (looping) return cutLoop(request, course, timing.monotonicMs());
+  }
+}
+
+interface Piece {
+  readonly delta: Delta;
+  readonly tokens: number;
+  readonly text: string;
+}
+
+function deltasOf(message: ChatEnd["message"], toolCallsBefore: number): readonly Piece[] {
+  const pieces: Piece[] = [];
+  if (message?.thinking) {
+    pieces.push({ delta: { kind: "reasoning", text: message.thinking }, tokens: 1, text: message.thinking });
+  }
+  if (message?.content) {
+    pieces.push({ delta: { kind: "content", text: message.content }, tokens: 1, text: message.content });
+  }
+  for (const [offset, call] of (message?.tool_calls ?? []).entries()) {
+    const text = JSON.stringify(call.function.arguments);
+    const delta: Delta = {
+      kind: "tool-call",
+      index: toolCallsBefore + offset,
+      call: { id: call.id ?? `call_${randomUUID()}`, name: call.function.name, arguments: text },
+    };
+    pieces.push({ delta, tokens: Math.ceil((call.function.name.length + text.length) / 4), text });
+  }
+  return pieces;
+}
+
+function chatOutcome(
+  request: ChatJob,
+  end: ChatEnd,
+  course: Course,
+  toolCalls: number,
+  nowMs: number,
+): EngineOutcome {
+  course.engineFinished = true;
+  const counted = end.prompt_eval_count ?? 0;
+  const floor = promptTokensFloor(request);
+  if (counted > 0) course.promptTokens = counted;
+  if (end.eval_count !== undefined) course.outputTokens = end.eval_count;
+  if (counted > 0 && counted < floor * PLAUSIBLE_SHARE) {
+    throw new EngineFault(
+      "truncated",
+      `the engine read ${counted} tokens of a prompt that has at least ${floor}: it cut the prompt`,
+    );
+  }
+  return {
+    kind: "done",
+    finishReason: finishReason(end.done_reason, toolCalls),
+    usage: usageOf(request, course),
+    timings: {
+      loadMs: course.prefillAtMs - course.startedAtMs + nanosecondsToMs(end.load_duration),
+      prefillMs: nanosecondsToMs(end.prompt_eval_duration),
+      decodeMs: nanosecondsToMs(end.eval_duration),
+      totalMs: nowMs - course.startedAtMs,
+    },
+    promptTokensCached: end.prompt_eval_cached_count ?? 0,
+  };
+}
+
+function finishReason(reason: string | undefined, toolCalls: number): FinishReason {
+  if (reason === "length") return "length";
+  return toolCalls > 0 ? "tool_calls" : "stop";
+}
+
+/** A loop is cut as if it had met the limit that it was heading for; what was produced stands and is charged. */
+function cutLoop(request: ChatJob, course: Course, nowMs: number): EngineOutcome {
+  return {
+    kind: "done",
+    finishReason: "length",
+    usage: usageOf(request, course),
+    timings: {
+      loadMs: course.prefillAtMs - course.startedAtMs,
+      prefillMs: course.decodeAtMs - course.prefillAtMs,
+      decodeMs: nowMs - course.decodeAtMs,
+      totalMs: nowMs - course.startedAtMs,
+    },
+    promptTokensCached: 0,
+  };
+}
+
+async function* embed(
+  { transport, timing }: GenerationDeps,
+  request: EmbedJob,
+  watch: Watch,
+  course: Course,
+): AsyncGenerator<EngineEvent, EngineOutcome> {
+  let promptTokens = 0;
+  for (let from = 0; from < request.inputs.length; from += INPUTS_PER_CALL) {
+    const input = request.inputs.slice(from, from + INPUTS_PER_CALL);
+    const call = transport.client("document", watch.signal).embed({
+      model: request.model,
+      input,
+      truncate: false,
+      options: { num_ctx: request.contextTokens },
+      ...(request.dimensions === undefined ? {} : { dimensions: request.dimensions }),
+    });
+    const { embeddings, prompt_eval_count: counted } = embedSchema.parse(
+      await watch.await("first-token", call),
+    );
+    watch.check();
+    if (embeddings.length !== input.length) {
+      throw new EngineFault(
+        "engine-error",
+        `the engine embedded ${embeddings.length} of ${input.length} inputs`,
+      );
+    }
+    promptTokens += counted ?? promptTokensGuess({ ...request, inputs: input });
+    course.promptTokens = promptTokens;
+    course.phase = "decode";
+    for (const [offset, vector] of embeddings.entries()) {
+      yield { kind: "delta", delta: { kind: "embedding", index: from + offset, vector }, tokens: 0 };
+    }
+  }
+  course.engineFinished = true;
+  const nowMs = timing.monotonicMs();
+  return {
+    kind: "done",
+    finishReason: "stop",
+    usage: usageOf(request, course),
+    timings: {
+      loadMs: course.prefillAtMs - course.startedAtMs,
+      prefillMs: nowMs - course.prefillAtMs,
+      decodeMs: 0,
+      totalMs: nowMs - course.startedAtMs,
+    },
+    promptTokensCached: 0,
+  };
+}
+
+/** The prompt counts once the engine began to read it. */
+const usageOf = (request: GenerateRequest, course: Course): Usage => ({
+  promptTokens: course.phase === "loading" ? 0 : (course.promptTokens ?? promptTokensGuess(request)),
+  outputTokens: course.outputTokens,
+});
+
+function outcomeOf(error: unknown, request: GenerateRequest, course: Course): EngineOutcome {
+  const usage = usageOf(request, course);
+  if (error instanceof Aborted) return { kind: "aborted", usage, phase: course.phase };
+  if (error instanceof EngineFault) {
+    return { kind: "failed", class: error.failure, message: error.message, usage, phase: course.phase };
+  }
+  if (error instanceof z.ZodError) {
+    const message = "the engine sent something that is not understood";
+    return { kind: "failed", class: "engine-error", message, usage, phase: course.phase };
+  }
+  throw error;
+}
