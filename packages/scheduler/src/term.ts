@@ -137,9 +137,8 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
   const ready = loader.knownNodes();
   const begin = async (): Promise<void> => {
     await ready;
+    // The first scan comes with the subscription, which says that messages may have been missed before it.
     own(deps.wakeUps.subscribe(wake, () => own(loader.pendingJobs()), signal));
-    await loader.pendingJobs();
-    await publish();
     const inAmnesty = (): boolean => clock.now() < startedAtMs + timing.amnestyMs;
     await leases.sweep(inAmnesty());
     own(periodically(timing.sweepEveryMs, signal, () => leases.sweep(inAmnesty())));
