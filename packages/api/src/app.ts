@@ -1,8 +1,9 @@
 import { OperationalError } from "@coop/core";
+import { JOIN_PATH } from "@coop/protocol";
 import { Hono } from "hono";
 import { routePath } from "hono/route";
 import { createAdmission } from "./admission.ts";
-import { authenticate } from "./authenticate.ts";
+import { authenticate, operatorsOnly } from "./authenticate.ts";
 import type { ApiContext, ApiDeps, ApiEnv } from "./deps.ts";
 import { chatCompletions } from "./dialects/openai/chat.ts";
 import { embeddings } from "./dialects/openai/embeddings.ts";
@@ -10,6 +11,11 @@ import { getModel, listModels } from "./dialects/openai/models.ts";
 import { createFleetView } from "./fleet-view.ts";
 import { createFollowing } from "./following.ts";
 import { createMonths } from "./month.ts";
+import { adminRoutes } from "./routes/admin.ts";
+import { fleetRoutes } from "./routes/fleet.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { jobRoutes } from "./routes/jobs.ts";
+import { join } from "./routes/join.ts";
 import { problemBody, problemHeaders, ProblemError } from "./problem.ts";
 
 /** The HTTP surface of the co-op over the ports it is given. */
@@ -37,6 +43,12 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   app.post("/v1/embeddings", embeddings(attached));
   app.get("/v1/models", listModels(fleet));
   app.get("/v1/models/*", getModel(fleet));
+  app.route("/v1/jobs", jobRoutes({ ...deps, fleet, admit }));
+  app.route("/v1", fleetRoutes({ ...deps, fleet, months }));
+  app.use("/admin/*", member, operatorsOnly);
+  app.route("/admin", adminRoutes(deps));
+  app.post(JOIN_PATH, join(deps));
+  app.route("/", healthRoutes(deps));
   return app;
 }
 

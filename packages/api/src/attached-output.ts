@@ -38,11 +38,12 @@ export function openOutput(
     onClose(ended);
   };
 
+  const isClosed = (): boolean => abort.signal.aborted;
   const next = async (): Promise<Waited> => {
-    if (ended || abort.signal.aborted) return { kind: "over" };
+    if (isClosed()) return { kind: "over" };
     try {
       const step = await entries.next();
-      if (abort.signal.aborted) return { kind: "over" };
+      if (isClosed()) return { kind: "over" };
       if (step.done === true) {
         return {
           kind: "broken",
