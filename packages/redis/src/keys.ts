@@ -25,6 +25,14 @@ const ONE = {
   zombies: "zombies",
   /** Stream: one entry a settlement; the deltas of each entry sum to zero. */
   ledger: "ledger",
+  /** Hash: a member as JSON, by id. */
+  members: "members",
+  /** Hash: a member's id, by name. */
+  memberNames: "member-names",
+  /** Set: ids of all nodes that ever joined. */
+  nodes: "nodes",
+  /** String: the fleet snapshot, JSON. */
+  fleet: "fleet",
   /** Channel: core's `Wake`, JSON. */
   wake: "wake",
   /** Channel: appended output entries. */
@@ -49,6 +57,16 @@ const MANY = {
   nodeAccount: "node-account",
   /** Hash `job`, `bodyHash`, `untilMs`. By member and the member's idempotency key. */
   idempotency: "idempotency",
+  /** Hash: an API key. By key id. */
+  apiKey: "api-key",
+  /** Set: ids of a member's API keys. By member. */
+  memberKeys: "member-keys",
+  /** Hash: a node's registration. By node. */
+  node: "node",
+  /** Hash: a node's id, by name. By owner. */
+  nodeNames: "node-names",
+  /** Hash: a token with which a node joins. By token id. */
+  joinToken: "join-token",
 } as const;
 
 /** The prefix of a co-op that has a Redis to itself. */
@@ -70,6 +88,9 @@ export function createKeys(prefix: string) {
     deadlines: one("deadlines"),
     zombies: one("zombies"),
     ledger: one("ledger"),
+    members: one("members"),
+    nodes: one("nodes"),
+    fleet: one("fleet"),
     wakeChannel: one("wake"),
     outputChannel: one("output"),
     job: (job: string) => many("job", job),
@@ -80,6 +101,10 @@ export function createKeys(prefix: string) {
     memberAccount: (member: string, month: string) => many("account", member, month),
     nodeAccount: (node: string, day: string) => many("nodeAccount", node, day),
     idempotency: (member: string, key: string) => many("idempotency", member, key),
+    apiKey: (id: string) => many("apiKey", id),
+    memberKeys: (member: string) => many("memberKeys", member),
+    node: (node: string) => many("node", node),
+    joinToken: (id: string) => many("joinToken", id),
   };
 }
 

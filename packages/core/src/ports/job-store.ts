@@ -199,6 +199,9 @@ export type Wake =
   | { readonly kind: "node-revoked"; readonly node: NodeId };
 
 export interface WakeUps {
-  /** Calls back for each message until the signal aborts. `onGap` after a reconnection: messages may be lost. */
+  /**
+   * Calls back for each message, and resolves when the signal aborts. `onGap` once subscribed, and again
+   * after each reconnection: messages of the time before may be lost, so it is the time for a scan.
+   */
   subscribe(onWake: (wake: Wake) => void, onGap: () => void, signal: AbortSignal): Promise<void>;
 }

@@ -1,0 +1,128 @@
+import {
+  defaultStorePolicy,
+  OperationalError,
+  type AttemptStore,
+  type Clock,
+  type FleetBoard,
+  type JobDesk,
+  type Leadership,
+  type Log,
+  type MemberStore,
+  type NodeRegistry,
+  type OutputLog,
+  type StorePolicy,
+  type WakeUps,
+} from "@coop/core";
+import type { Redis } from "ioredis";
+import { openConnection, type ConnectionUse } from "./connection.ts";
+import { requireFitRedis } from "./fitness.ts";
+import { createFleetBoard } from "./fleet-board.ts";
+import { createJobStore } from "./job-store.ts";
+import { createKeys, DEFAULT_PREFIX } from "./keys.ts";
+import { createLeadership } from "./leadership.ts";
+import { createMemberStore } from "./membership.ts";
+import { createNodeRegistry } from "./node-registry.ts";
+import { createOutputLog } from "./output-log.ts";
+import { parseRedisAddress, type RedisAddress } from "./redis-address.ts";
+import { createScripts } from "./script.ts";
+import type { Vault } from "./vault.ts";
+import { createWakeUps } from "./wake-ups.ts";
+
+/** Where Redis is: as people write it, or the socket of an embedded one. */
+export type RedisPlaceOption = { readonly url: string } | { readonly socketPath: string };
+
+export type StoresOptions = RedisPlaceOption & {
+  /** Key prefix with a hash tag; the co-op's own unless several share a Redis, as tests do. */
+  readonly prefix?: string;
+  readonly vault: Vault;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Where the job store differs from its default bounds and durations. */
+  readonly policy?: Partial<StorePolicy>;
+};
+
+/** Every port that Redis serves. */
+export interface Stores extends AsyncDisposable {
+  readonly desk: JobDesk;
+  readonly attempts: AttemptStore;
+  readonly output: OutputLog;
+  readonly wakeUps: WakeUps;
+  readonly members: MemberStore;
+  readonly nodes: NodeRegistry;
+  readonly board: FleetBoard;
+  readonly leadership: Leadership;
+  /** Closes every connection. */
+  close(): Promise<void>;
+}
+
+const connectWithinMs = 10_000;
+
+/**
+ * Connects to Redis, checks that it may hold the co-op's jobs, and opens every port on it.
+ * @throws OperationalError `redis-unreachable`, or one that names the setting of Redis to change.
+ */
+export async function openStores(options: StoresOptions): Promise<Stores> {
+  const { vault, log, prefix = DEFAULT_PREFIX } = options;
+  const address: RedisAddress =
+    "url" in options ? parseRedisAddress(options.url) : { kind: "socket", path: options.socketPath };
+  const open: Redis[] = [];
+  const connect = (use: ConnectionUse, name: string): Redis => {
+    const redis = openConnection(address, use, name, log);
+    open.push(redis);
+    return redis;
+  };
+  const close = async (): Promise<void> => {
+    for (const redis of open) redis.disconnect();
+  };
+
+  try {
+    const desk = connect("request", "desk");
+    const scheduler = connect("request", "scheduler");
+    const subscriber = connect("steady", "output");
+    await Promise.all([desk, scheduler, subscriber].map(reach));
+    await requireFitRedis(desk, log);
+
+    const keys = createKeys(prefix);
+    const policy = { ...defaultStorePolicy, ...options.policy };
+    const runForDesk = createScripts(desk, prefix, policy);
+    const runForScheduler = createScripts(scheduler, prefix, policy);
+    return {
+      desk: createJobStore({ redis: desk, prefix, vault, policy }),
+      attempts: createJobStore({ redis: scheduler, prefix, vault, policy }),
+      output: createOutputLog({ redis: desk, subscriber, prefix, vault }),
+      wakeUps: createWakeUps(() => connect("steady", "wake"), keys.wakeChannel, log),
+      members: createMemberStore(desk, keys, runForDesk),
+      nodes: createNodeRegistry(desk, keys, runForDesk),
+      board: createFleetBoard(scheduler, keys, runForScheduler),
+      leadership: createLeadership(keys, runForScheduler),
+      close,
+      [Symbol.asyncDispose]: close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** A Redis that is just starting refuses connections for a moment, so the first failure is not the last word. */
+async function reach(redis: Redis): Promise<void> {
+  const ready = new Promise<void>((resolve) => redis.once("ready", () => resolve()));
+  let lastError: unknown = null;
+  redis.on("error", (error) => (lastError = error));
+  redis.connect().catch((error: unknown) => (lastError ??= error));
+  const timer = Promise.withResolvers<never>();
+  const timeout = setTimeout(() => {
+    timer.reject(
+      new OperationalError(
+        "redis-unreachable",
+        `Redis did not answer within ${connectWithinMs / 1000} s (${String(lastError)}). Check that it runs and that REDIS_URL is right.`,
+        { retriable: true, cause: lastError },
+      ),
+    );
+  }, connectWithinMs);
+  try {
+    await Promise.race([ready, timer.promise]);
+  } finally {
+    clearTimeout(timeout);
+  }
+}

@@ -1,0 +1,75 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Clock, FleetBoard, Leadership, Log, MemberStore, NodeRegistry, WakeUps } from "@coop/core";
+import {
+  createManualClock,
+  createMemoryFleetBoard,
+  createMemoryLeadership,
+  createMemoryMemberStore,
+  createMemoryNodeRegistry,
+  createMemoryWakeUps,
+} from "@coop/core/testing";
+import { createVault, openStores } from "@coop/redis";
+import { startTestRedis } from "../harness/redis.ts";
+
+/** The ports that both kinds of store serve here, fresh and empty. */
+export interface ContractPorts {
+  readonly leadership: Leadership;
+  readonly members: MemberStore;
+  readonly nodes: NodeRegistry;
+  readonly board: FleetBoard;
+  readonly wakeUps: WakeUps;
+}
+
+/** One kind of store under contract. */
+export interface ContractStore extends AsyncDisposable {
+  open(clock: Clock): Promise<ContractPorts & AsyncDisposable>;
+}
+
+export const contractStores: readonly (readonly [string, () => Promise<ContractStore>])[] = [
+  ["in memory", memory],
+  ["on Redis", redis],
+];
+
+async function memory(): Promise<ContractStore> {
+  return {
+    async open(clock) {
+      const leadership = createMemoryLeadership(clock);
+      const wakeUps = createMemoryWakeUps();
+      return {
+        leadership,
+        wakeUps,
+        members: createMemoryMemberStore(),
+        nodes: createMemoryNodeRegistry(wakeUps.publish),
+        board: createMemoryFleetBoard(leadership.fence),
+        [Symbol.asyncDispose]: async () => {},
+      };
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+const complaints: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: (fields, message) => process.emitWarning(`${message} ${JSON.stringify(fields)}`),
+  error: (fields, message) => process.emitWarning(`${message} ${JSON.stringify(fields)}`),
+};
+
+async function redis(): Promise<ContractStore> {
+  const testRedis = await startTestRedis();
+  const keys = await mkdtemp(join(tmpdir(), "coop-contract-"));
+  const vault = createVault({ directory: keys, clock: createManualClock() });
+  return {
+    async open(clock) {
+      const prefix = `{contract-${randomBytes(4).toString("hex")}}`;
+      return await openStores({ socketPath: testRedis.socketPath, prefix, vault, clock, log: complaints });
+    },
+    async [Symbol.asyncDispose]() {
+      await testRedis.stop();
+      await rm(keys, { recursive: true, force: true });
+    },
+  };
+}
