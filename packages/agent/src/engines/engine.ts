@@ -105,6 +105,8 @@ export type EngineOutcome =
       readonly timings: Timings;
       /** Prompt tokens that a cache saved the engine from computing; part of `usage.promptTokens`. */
       readonly promptTokensCached: number;
+      /** Mean number of generations of this model that ran at once while this one decoded, itself included. */
+      readonly occupancy: number;
     }
   | {
       readonly kind: "failed";

@@ -6,6 +6,7 @@ import type { Timing } from "../../timing.ts";
 import { chatRequest } from "./chat-request.ts";
 import { EngineFault } from "./fault.ts";
 import type { Loading } from "./loading.ts";
+import type { Occupancy, Stay } from "./occupancy.ts";
 import { promptTokensFloor, promptTokensGuess } from "./prompt-length.ts";
 import { createRepetitionWatch } from "./repetition.ts";
 import type { Transport } from "./transport.ts";
@@ -26,6 +27,7 @@ export interface GenerationDeps {
   readonly transport: Transport;
   readonly loading: Loading;
   readonly timing: Timing;
+  readonly occupancy: Occupancy;
 }
 
 type ChatJob = Extract<GenerateRequest, { kind: "chat" }>;
@@ -44,6 +46,8 @@ interface Course {
   promptTokens: number | null;
   /** The engine has nothing left to do for this request. */
   engineFinished: boolean;
+  /** Its share in the model's batch, from the first output on. */
+  stay: Stay | null;
   readonly startedAtMs: number;
   prefillAtMs: number;
   decodeAtMs: number;
@@ -61,6 +65,7 @@ export async function* generate(
     outputTokens: 0,
     promptTokens: null,
     engineFinished: false,
+    stay: null,
     startedAtMs,
     prefillAtMs: startedAtMs,
     decodeAtMs: startedAtMs,
@@ -70,15 +75,18 @@ export async function* generate(
   try {
     refuseOverflow(request);
     yield* load(deps, request, watch, course);
-    yield request.kind === "chat"
-      ? yield* chat(deps, request, watch, course)
-      : yield* embed(deps, request, watch, course);
+    const outcome =
+      request.kind === "chat"
+        ? yield* chat(deps, request, watch, course)
+        : yield* embed(deps, request, watch, course);
     deps.loading.served(request.model, request.contextTokens);
+    yield outcome;
   } catch (error) {
     const cause = watch.cause ?? error;
     if (!(cause instanceof Aborted)) deps.loading.forget(request.model);
     yield outcomeOf(cause, request, course);
   } finally {
+    course.stay?.leave();
     if (!course.engineFinished) leaving.abort();
   }
 }
@@ -112,7 +120,7 @@ async function* load(
 }
 
 async function* chat(
-  { transport, timing }: GenerationDeps,
+  { transport, timing, occupancy }: GenerationDeps,
   request: ChatJob,
   watch: Watch,
   course: Course,
@@ -133,6 +141,7 @@ async function* chat(
     if (pieces.length > 0 && course.phase !== "decode") {
       course.phase = "decode";
       course.decodeAtMs = timing.monotonicMs();
+      course.stay = occupancy.enter(request.model);
     }
     let looping = false;
     for (const { delta, tokens, text } of pieces) {
@@ -201,6 +210,7 @@ function chatOutcome(
       totalMs: nowMs - course.startedAtMs,
     },
     promptTokensCached: end.prompt_eval_cached_count ?? 0,
+    occupancy: course.stay?.leave() ?? 1,
   };
 }
 
@@ -222,6 +232,7 @@ function cutLoop(request: ChatJob, course: Course, nowMs: number): EngineOutcome
       totalMs: nowMs - course.startedAtMs,
     },
     promptTokensCached: 0,
+    occupancy: course.stay?.leave() ?? 1,
   };
 }
 
@@ -271,6 +282,7 @@ async function* embed(
       totalMs: nowMs - course.startedAtMs,
     },
     promptTokensCached: 0,
+    occupancy: 1,
   };
 }
 

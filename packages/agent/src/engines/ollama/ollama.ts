@@ -6,6 +6,7 @@ import { EngineFault } from "./fault.ts";
 import { generate } from "./generation.ts";
 import { createListing } from "./listing.ts";
 import { createLoading } from "./loading.ts";
+import { createOccupancy } from "./occupancy.ts";
 import { createTransport } from "./transport.ts";
 import type { Transport } from "./transport.ts";
 import { versionSchema } from "./wire.ts";
@@ -24,11 +25,13 @@ const OLDEST_VERSION = [0, 35, 0] as const;
 export function createOllamaEngine({ host, timing, log }: OllamaDeps): Engine {
   const transport = createTransport(host);
   const loading = createLoading({ transport, timing });
+  const occupancy = createOccupancy(timing);
   const listing = createListing({ transport, log });
   return {
     describe: (signal) => describe(transport, signal),
     models: (signal) => listing.models(signal),
-    generate: (request, signal, limits) => generate({ transport, loading, timing }, request, signal, limits),
+    generate: (request, signal, limits) =>
+      generate({ transport, loading, timing, occupancy }, request, signal, limits),
     warm: (model, contextTokens, signal) => untilAborted(loading.load(model, contextTokens), signal),
     async unload(model, signal) {
       loading.forget(model);
