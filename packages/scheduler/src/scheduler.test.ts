@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { wordsOf } from "./testing/scripted-agent.ts";
 import { createTestCoop, join, REQUEST } from "./testing/test-coop.ts";
 import type { TestCoop } from "./testing/test-coop.ts";
-import { startTestScheduler } from "./testing/test-scheduler.ts";
+import { leads, startTestScheduler } from "./testing/test-scheduler.ts";
 import type { TestScheduler } from "./testing/test-scheduler.ts";
 
 let coop: TestCoop;
@@ -12,7 +12,7 @@ let server: TestScheduler;
 beforeEach(async () => {
   coop = createTestCoop();
   server = await startTestScheduler(coop.ports);
-  await expect.poll(() => server.scheduler.state().kind).toBe("leading");
+  await leads(server);
 });
 afterEach(() => server.stop());
 

@@ -47,6 +47,7 @@ export function dial(
   const gone = Promise.withResolvers<void>();
   const frames: SchedulerFrame[] = [];
   const arrivals = new Set<() => void>();
+  let open = true;
 
   socket.on("message", (data) => {
     const decoded = decodeSchedulerFrame(String(data));
@@ -54,8 +55,12 @@ export function dial(
     frames.push(decoded.frame);
     for (const arrived of arrivals) arrived();
   });
-  socket.on("error", (error) => gone.resolve(void error));
-  socket.on("close", () => gone.resolve());
+  const end = (): void => {
+    open = false;
+    gone.resolve();
+  };
+  socket.on("error", end);
+  socket.on("close", end);
 
   const isOf =
     <K extends Kind>(kind: K, job?: JobId) =>
@@ -70,19 +75,12 @@ export function dial(
         frames.splice(frames.indexOf(found), 1);
         return found;
       }
-      await new Promise<void>((resolve, reject) => {
-        const arrived = (): void => {
-          arrivals.delete(arrived);
-          resolve();
-        };
-        arrivals.add(arrived);
-        void gone.promise.then(() => {
-          if (arrivals.delete(arrived))
-            reject(
-              new Error(`the connection ended while waiting for ${kind}; untaken: ${JSON.stringify(frames)}`),
-            );
-        });
-      });
+      if (!open)
+        throw new Error(`the connection ended before ${kind} came; untaken: ${JSON.stringify(frames)}`);
+      const arrival = Promise.withResolvers<void>();
+      arrivals.add(arrival.resolve);
+      await Promise.race([arrival.promise, gone.promise]);
+      arrivals.delete(arrival.resolve);
     }
   };
   const sendText = (text: string | Buffer): void => socket.send(text);

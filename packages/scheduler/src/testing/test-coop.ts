@@ -23,7 +23,7 @@ export interface TestCoop {
   readonly leadership: MemoryLeadership;
   readonly wakeUps: MemoryWakeUps;
   /** Admits a job of member ada; each has an id of its own. */
-  submit(changes?: Partial<JobSpec>): Promise<JobId>;
+  submit(changes?: Partial<JobSpec>, payload?: string): Promise<JobId>;
   record(job: JobId): Promise<JobRecord>;
   /** All output of a job so far. */
   output(job: JobId): Promise<readonly OutputEntry[]>;
@@ -74,7 +74,7 @@ export function createTestCoop(): TestCoop {
     ports,
     leadership,
     wakeUps,
-    async submit(changes = {}) {
+    async submit(changes = {}, payload = JSON.stringify(REQUEST)) {
       jobs += 1;
       const nowMs = clock.now();
       const spec = buildJobSpec({
@@ -86,7 +86,7 @@ export function createTestCoop(): TestCoop {
       });
       const outcome = await store.admit({
         spec,
-        payload: JSON.stringify(REQUEST),
+        payload,
         metadata: {},
         month: MONTH,
         quotaTokens: null,

@@ -12,6 +12,7 @@ import type {
   ServerIdentity,
   WakeUps,
 } from "@coop/core";
+import { vi } from "vitest";
 import { createSeededRandom } from "@coop/core/testing";
 import { createMetrics } from "@coop/metrics";
 import type { Metrics } from "@coop/metrics";
@@ -40,6 +41,12 @@ export interface TestScheduler extends AsyncDisposable {
   /** Ends it as a program's end would: agents are sent away, the lead is given up. */
   stop(): Promise<void>;
 }
+
+/** Waits until the scheduler leads. */
+export const leads = (server: TestScheduler): Promise<void> =>
+  vi.waitFor(() => {
+    if (server.scheduler.state().kind !== "leading") throw new Error("it does not lead");
+  });
 
 /** Times short enough that a test may wait for them. */
 const QUICK: Partial<SchedulerTiming> = {
