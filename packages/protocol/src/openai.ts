@@ -37,8 +37,6 @@ const jsonSchemaFormat = z.object({
   json_schema: z.object({ schema: z.record(z.string(), z.unknown()) }),
 });
 
-const notSupported = (what: string) => z.undefined({ error: `${what} is not supported here; leave it out` });
-
 /** `POST /v1/chat/completions`. */
 export const chatCompletionRequestSchema = z.object({
   model: z.string().min(1).max(256),
@@ -84,7 +82,7 @@ export const chatCompletionRequestSchema = z.object({
     .nullish(),
   n: z.literal(1, { error: "only one choice a request; send several requests instead" }).nullish(),
   logprobs: z.literal(false, { error: "log probabilities are not supported; leave it out" }).nullish(),
-  functions: notSupported("the old functions field (use tools)"),
+  functions: z.null({ error: "the old form of tools; use tools" }).optional(),
   /** The dialect's own key of a conversation; used to keep it on one node. */
   prompt_cache_key: z.string().max(500).nullish(),
 });
