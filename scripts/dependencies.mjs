@@ -4,7 +4,14 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runCaptured } from "./child.mjs";
 import { withLock } from "./lock.mjs";
-import { environmentWithHome, requireWritableFolder, root, SetupError, toolsFolder } from "./toolchain.mjs";
+import {
+  environmentWithHome,
+  registrySettings,
+  requireWritableFolder,
+  root,
+  SetupError,
+  toolsFolder,
+} from "./toolchain.mjs";
 
 // Inside node_modules, so that removing that folder also forgets that it was complete.
 const stampFile = join(root, "node_modules", ".installed");
@@ -17,7 +24,18 @@ export async function installDependencies(toolchain) {
     if (isInstalled()) return;
     const startedMs = Date.now();
     process.stderr.write("Installing the libraries of pnpm-lock.yaml ...");
-    const env = { ...environmentWithHome(), PATH: toolchain.env.PATH, CI: "true" };
+    const home = environmentWithHome();
+    const env = {
+      ...(await registrySettings()),
+      ...home,
+      PATH: toolchain.env.PATH,
+      CI: "true",
+      // Versions were old enough when they entered the lockfile; asking again costs a request for each.
+      pnpm_config_minimum_release_age: "0",
+      pnpm_config_fetch_retries: "2",
+      pnpm_config_fetch_retry_mintimeout: "1000",
+      pnpm_config_fetch_retry_maxtimeout: "5000",
+    };
     const result = await runCaptured(toolchain.pnpm, ["install", "--frozen-lockfile"], root, env);
     if (result.exitCode !== 0) throw new SetupError(explain(result.output));
     writeFileSync(stampFile, stamp());

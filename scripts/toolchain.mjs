@@ -156,6 +156,26 @@ function npmCommand() {
 }
 
 /**
+ * How npm reaches its registry, for pnpm, which does not read all of npm's configuration files.
+ * @returns {Promise<NodeJS.ProcessEnv>}
+ */
+export async function registrySettings() {
+  const npm = npmCommand();
+  const keys = ["registry", "cafile", "https-proxy", "noproxy"];
+  const args = [...npm.args, "config", "get", ...keys, "--loglevel=silent"];
+  const { exitCode, output } = await runCaptured(npm.program, args, root, environmentWithHome());
+  if (exitCode !== 0) throw new SetupError(`npm could not read its configuration:\n${output.trim()}`);
+  /** @type {NodeJS.ProcessEnv} */
+  const settings = {};
+  for (const line of output.split("\n")) {
+    const [, key, value] = /^([a-z-]+)=(.+)$/.exec(line) ?? [];
+    if (key === undefined || value === undefined || value === "null" || !keys.includes(key)) continue;
+    settings[`pnpm_config_${key.replace("-", "_")}`] = value;
+  }
+  return settings;
+}
+
+/**
  * npm and pnpm keep their caches under HOME. Where that is missing or not ours to write, they get a home
  * inside .tools; the task itself keeps the real one.
  * @returns {NodeJS.ProcessEnv}
