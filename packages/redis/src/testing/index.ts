@@ -2,4 +2,4 @@ export * from "./test-redis.ts";
 export { createJobStore } from "../job-store.ts";
 export { createKeys } from "../keys.ts";
 export { createOutputLog } from "../output-log.ts";
-export type { Vault } from "../vault.ts";
+export { createVault } from "../vault.ts";

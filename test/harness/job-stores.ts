@@ -1,0 +1,114 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
+import { asJobId, asMemberId, asNodeId, assert } from "@coop/core";
+import type { AttemptStore, JobDesk, OutputLog, StorePolicy, Wake } from "@coop/core";
+import {
+  createManualClock,
+  createMemoryJobStore,
+  createMemoryOutputLog,
+  type LedgerEntry,
+} from "@coop/core/testing";
+import {
+  createJobStore,
+  createKeys,
+  createOutputLog,
+  createVault,
+  startTestRedis,
+  type TestRedis,
+} from "@coop/redis/testing";
+
+/** A job store with its output log, and what only a test asks of them. */
+export interface JobStores extends AsyncDisposable {
+  readonly jobs: JobDesk & AttemptStore;
+  readonly output: OutputLog;
+  /** Makes this the leader's fencing number. */
+  setFence(fence: number): Promise<void>;
+  ledger(): Promise<readonly LedgerEntry[]>;
+  /** Wake-ups so far, oldest first. On Redis they arrive a moment later. */
+  readonly wakes: readonly Wake[];
+}
+
+export type OpenJobStores = (policy?: Partial<StorePolicy>) => Promise<JobStores>;
+
+export const openMemoryStores: OpenJobStores = async (policy = {}) => {
+  const output = createMemoryOutputLog();
+  const wakes: Wake[] = [];
+  const jobs = createMemoryJobStore({ output, policy, onWake: (wake) => wakes.push(wake) });
+  return {
+    jobs,
+    output,
+    setFence: async (fence) => jobs.setFence(fence),
+    ledger: async () => jobs.ledger(),
+    wakes,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+};
+
+/** Opens stores under a prefix of their own in a test's Redis. */
+export const openRedisStores =
+  (server: TestRedis): OpenJobStores =>
+  async (policy = {}) => {
+    const prefix = server.prefix();
+    const keys = createKeys(prefix);
+    const directory = await mkdtemp(join(tmpdir(), "coop-vault-"));
+    const vault = createVault({ directory, clock: createManualClock() });
+    const redis = server.connect();
+    const subscriber = server.connect();
+    const ears = server.connect();
+    const wakes: Wake[] = [];
+    ears.on("message", (_channel, message) => wakes.push(JSON.parse(message)));
+    await ears.subscribe(keys.wakeChannel);
+    return {
+      jobs: createJobStore({ redis, prefix, vault, policy }),
+      output: createOutputLog({ redis, subscriber, prefix, vault }),
+      setFence: async (fence) => void (await redis.set(keys.fence, fence)),
+      ledger: async () =>
+        (await redis.xrange(keys.ledger, "-", "+")).map(([, fields]) => ledgerEntry(fields)),
+      wakes,
+      [Symbol.asyncDispose]: async () => {
+        for (const connection of [redis, subscriber, ears]) connection.disconnect();
+        await rm(directory, { recursive: true });
+      },
+    };
+  };
+
+function ledgerEntry(fields: readonly string[]): LedgerEntry {
+  const text = (name: string): string => fields[fields.indexOf(name) + 1] ?? "";
+  return {
+    kind: text("kind"),
+    job: asJobId(text("job")),
+    epoch: Number(text("epoch")),
+    member: asMemberId(text("member")),
+    month: text("month"),
+    node: text("node") === "" ? null : asNodeId(text("node")),
+    day: text("day") === "" ? null : text("day"),
+    toMember: Number(text("toMember")),
+    toNode: Number(text("toNode")),
+    toWaste: Number(text("toWaste")),
+    toAbsorbed: Number(text("toAbsorbed")),
+  };
+}
+
+/** For `describe.each`: every store that has to keep the contract. The file's tests share one Redis. */
+export function eachJobStores(): readonly (readonly [string, OpenJobStores])[] {
+  const server = useTestRedis();
+  return [
+    ["memory", openMemoryStores],
+    ["Redis", (policy) => openRedisStores(server())(policy)],
+  ];
+}
+
+/** A Redis that lives as long as the file's tests run. */
+export function useTestRedis(): () => TestRedis {
+  let server: TestRedis | null = null;
+  beforeAll(async () => {
+    server = await startTestRedis();
+  });
+  afterAll(() => server?.stop());
+  return () => {
+    assert(server !== null, "the test's Redis is there while tests run");
+    return server;
+  };
+}

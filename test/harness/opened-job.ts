@@ -1,0 +1,43 @@
+import { deepEqual, equal } from "node:assert/strict";
+import { START_OF_OUTPUT, type JobSpec } from "@coop/core";
+import { ada, admission, day, fence, job, leaseOf, month, studio } from "./job-requests.ts";
+import type { JobStores, OpenJobStores } from "./job-stores.ts";
+
+/** Stores led by fence 1, where `job` was admitted and, where asked, leased to the studio and accepted. */
+export async function openJob(
+  open: OpenJobStores,
+  until: "empty" | "queued" | "leased" | "running",
+  changes: Partial<JobSpec> = {},
+): Promise<JobStores> {
+  const stores = await open();
+  await stores.setFence(fence);
+  const { jobs } = stores;
+  if (until === "empty") return stores;
+  deepEqual(await jobs.admit(admission({}, changes)), { kind: "admitted" });
+  if (until === "queued") return stores;
+  equal((await jobs.lease(leaseOf())).kind, "leased");
+  if (until === "leased") return stores;
+  equal(await jobs.accept(fence, job, 1), "running");
+  return stores;
+}
+
+/** The account of the member whose job it is. */
+export const account = ({ jobs }: JobStores) => jobs.account(ada, month);
+
+export const nodeAccount = ({ jobs }: JobStores, node = studio) => jobs.nodeAccount(node, day);
+
+export const stateOf = async ({ jobs }: JobStores, id = job) => (await jobs.read(id))?.state;
+
+/** The job's output as epoch, seq and kind. */
+export const kinds = async ({ output }: JobStores) =>
+  (await output.read(job, START_OF_OUTPUT)).map(({ position, event }) => [
+    position.epoch,
+    position.seq,
+    event.kind,
+  ]);
+
+/** The sum of each ledger entry's deltas that is not zero. */
+export const imbalances = async (stores: JobStores) =>
+  (await stores.ledger())
+    .map((entry) => entry.toMember + entry.toNode + entry.toWaste + entry.toAbsorbed)
+    .filter((sum) => sum !== 0);
