@@ -23,6 +23,12 @@ test("every package has its arrows, and source to hold to them", () => {
   }
 });
 
+test("every test file is in a folder that a suite of vitest.config.ts runs", () => {
+  const suites = /^(packages\/[^/]+\/src\/|test\/(contract|e2e)\/|test\/[^/]+$)/;
+  const strays = files.filter(({ path }) => path.endsWith(".test.ts") && !suites.test(path));
+  expect(strays.map(({ path }) => path)).toEqual([]);
+});
+
 test("no file breaks a rule of the architecture", () => {
   expect(files.flatMap((file) => findings(file).map((finding) => `${file.path} ${finding}`))).toEqual([]);
 });
