@@ -80,6 +80,7 @@ export class Attempt {
   /** Last output frame that the scheduler has, once it is known to have lost some. */
   #keptSeq = 0;
   #link: SchedulerLink | null = null;
+  #finished: Promise<void> = Promise.resolve();
   /** Wakes the reader that waits for room in the outbox. */
   #onRoom: (() => void) | null = null;
 
@@ -105,7 +106,7 @@ export class Attempt {
       stopped: null,
     });
     attempt.confirm();
-    void attempt.#run(plan);
+    attempt.#finished = attempt.#run(plan);
     return attempt;
   }
 
@@ -129,6 +130,11 @@ export class Attempt {
 
   get isRunning(): boolean {
     return this.#state.state === "running";
+  }
+
+  /** Resolves when the engine is done with it. */
+  get finished(): Promise<void> {
+    return this.#finished;
   }
 
   describe(): RunningAttempt {
@@ -200,13 +206,11 @@ export class Attempt {
   async #run(plan: AttemptPlan): Promise<void> {
     const state = this.#state;
     if (state.state !== "running") return;
-    const { model, request } = plan.assign;
+    const { abort } = state;
+    const request = { ...plan.assign.request, model: plan.assign.model, contextTokens: plan.contextTokens };
     const outcome = await this.#consume(
-      this.#deps.engine.generate(
-        { ...request, model, contextTokens: plan.contextTokens },
-        state.abort.signal,
-        plan.limits,
-      ),
+      this.#deps.engine.generate(request, abort.signal, plan.limits),
+      abort,
     );
     state.cancelDeadline();
     state.slot.release();
@@ -215,45 +219,46 @@ export class Attempt {
     this.#deps.onEnded(this, outcome);
   }
 
-  async #consume(events: AsyncIterable<EngineEvent>): Promise<EngineOutcome> {
+  async #consume(events: AsyncIterable<EngineEvent>, abort: AbortController): Promise<EngineOutcome> {
     try {
       for await (const event of events) {
         if (event.kind === "done" || event.kind === "failed" || event.kind === "aborted") return event;
-        if (event.kind === "delta") await this.#takeDelta(event.delta, event.tokens);
-        else this.#sendNow({ kind: "progress", job: this.job, epoch: this.epoch, phase: event.kind });
+        if (event.kind !== "delta") {
+          this.#sendNow({ kind: "progress", job: this.job, epoch: this.epoch, phase: event.kind });
+          continue;
+        }
+        const bytes = frameBytes(event.delta);
+        if (bytes > deltaCapBytes) {
+          abort.abort();
+          return this.#failure(
+            "model-output",
+            `one ${event.delta.kind} of ${bytes} bytes is more than a frame holds`,
+          );
+        }
+        this.#outputTokens += event.tokens;
+        this.#batch.add(event.delta, event.tokens);
+        await this.#untilRoom();
       }
-      return this.#brokenEngine("ended without an outcome");
+      return this.#failure("engine-error", "the engine ended without an outcome");
     } catch (error) {
       this.#deps.log.error(
         { job: this.job, epoch: this.epoch, error: String(error) },
         "the engine adapter broke",
       );
-      return this.#brokenEngine(error instanceof Error ? error.message : String(error));
+      return this.#failure("engine-error", error instanceof Error ? error.message : String(error));
     }
   }
 
-  async #takeDelta(delta: Delta, tokens: number): Promise<void> {
-    if (delta.kind !== "content" && delta.kind !== "reasoning") {
-      const bytes = Buffer.byteLength(JSON.stringify(delta));
-      if (bytes > deltaCapBytes)
-        throw new Error(`one ${delta.kind} of ${bytes} bytes is more than a frame holds (${deltaCapBytes})`);
-    }
-    this.#outputTokens += tokens;
-    this.#batch.add(delta, tokens);
+  async #untilRoom(): Promise<void> {
     while (this.#outbox.isFull && this.#state.state === "running" && this.#state.stopped === null) {
       await new Promise<void>((resolve) => (this.#onRoom = resolve));
       this.#onRoom = null;
     }
   }
 
-  #brokenEngine(message: string): EngineOutcome {
-    return {
-      kind: "failed",
-      class: "engine-error",
-      message,
-      usage: { promptTokens: 0, outputTokens: this.#outputTokens },
-      phase: "decode",
-    };
+  #failure(failure: FailureClass, message: string): EngineOutcome {
+    const usage = { promptTokens: 0, outputTokens: this.#outputTokens };
+    return { kind: "failed", class: failure, message, usage, phase: "decode" };
   }
 
   #endFrame(outcome: EngineOutcome, stopped: StopReason | null): EndFrame {
@@ -343,3 +348,7 @@ const usageOf = (end: EndFrame): Usage => (end.kind === "rejected" ? noUsage : e
 
 /** Nobody reads the output of an attempt that stops for this reason. */
 const isUnwanted = (reason: StopReason): boolean => reason === "cancelled" || reason === "output-lost";
+
+/** Size of a delta in a frame, bytes; 0 for text, which can be cut. */
+const frameBytes = (delta: Delta): number =>
+  delta.kind === "content" || delta.kind === "reasoning" ? 0 : Buffer.byteLength(JSON.stringify(delta));

@@ -50,17 +50,12 @@ export class Attempts {
     this.#deps = deps;
   }
 
-  /** Attempts that the engine works on. */
-  get runningCount(): number {
-    return [...this.#attempts.values()].filter((attempt) => attempt.isRunning).length;
-  }
-
   /** Attempts that run or whose end is not confirmed yet. */
   get openCount(): number {
     return this.#attempts.size;
   }
 
-  /** For a hello. */
+  /** For a hello, and for the owner. */
   describe(): RunningAttempt[] {
     return [...this.#attempts.values()].map((attempt) => attempt.describe());
   }
@@ -142,6 +137,11 @@ export class Attempts {
 
   stopAll(reason: StopReason): void {
     for (const attempt of this.#attempts.values()) if (attempt.isRunning) attempt.stop(reason);
+  }
+
+  /** Resolves when the engine is done with every attempt of now. */
+  async idle(): Promise<void> {
+    await Promise.all([...this.#attempts.values()].map((attempt) => attempt.finished));
   }
 
   #begin(key: string, assign: Assign, link: SchedulerLink): void {

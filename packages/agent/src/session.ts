@@ -63,7 +63,8 @@ type SessionState =
   | { readonly state: "closed" };
 
 /**
- * One socket to the scheduler, from dial to end. Resolves with why it ended; never rejects.
+ * One socket to the scheduler, from dial to end. Resolves with why it ended; never rejects. The reason of the
+ * signal's abort is the reason of the end.
  *
  * S1. Nothing of the node's work is said or heard before both sides have proven who they are.
  * S2. A socket ends by `terminate`, never by `close`: a peer that is gone answers no close frame.
@@ -212,7 +213,7 @@ class Session implements SchedulerLink {
     );
   }
 
-  readonly #stopped = (): void => this.#finish("stopped");
+  readonly #stopped = (): void => this.#finish(String(this.#signal.reason));
 
   #finish(reason: string): void {
     this.#end({ kind: "ended", reason, servedMs: this.servedMs, retryAfterMs: null });

@@ -43,7 +43,8 @@ export async function superviseConnection(
 ): Promise<SupervisionEnd> {
   let failures = 0;
   let target = deps.serverUrl;
-  while (!signal.aborted) {
+  const stopped = (): boolean => signal.aborted;
+  while (!stopped()) {
     const transport = transportTo(target, deps.plaintextAllowed);
     if (transport.kind === "refused") {
       if (target === deps.serverUrl) return { kind: "final", message: transport.message };
@@ -52,7 +53,7 @@ export async function superviseConnection(
       continue;
     }
     const end = await deps.connect(transport.socketUrl, signal);
-    if (signal.aborted) break;
+    if (stopped()) break;
     if (end.kind === "wrong-server") return { kind: "final", message: end.message };
     if (end.kind === "refused" && end.retryAfterMs === null && end.leader === null) {
       return { kind: "final", message: `${end.message}${refusalRemedy(end.reason)}` };

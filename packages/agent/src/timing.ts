@@ -37,3 +37,9 @@ export function pause(timing: Timing, delayMs: number, signal: AbortSignal): Pro
     signal.addEventListener("abort", wake, { once: true });
   });
 }
+
+/** Resolves when the signal aborts. */
+export function whenAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

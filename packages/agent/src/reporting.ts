@@ -1,0 +1,88 @@
+import type { Machine, NodeReport } from "@coop/core";
+import type { CancelTimer, Timing } from "./timing.ts";
+
+/** Longest time between two reports, ms. */
+export const REPORT_INTERVAL_MS = 10_000;
+/** Shortest time between two looks at the machine, ms. */
+const restMs = 1_000;
+/** A look that takes longer is told to stop, ms. */
+const lookLimitMs = 8_000;
+
+/** The node at one moment. */
+export interface NodeSnapshot {
+  readonly machine: Machine;
+  readonly report: NodeReport;
+  /** Why the engine cannot serve and what to do, null while it can. */
+  readonly engineProblem: string | null;
+}
+
+export interface ReportingDeps {
+  readonly timing: Timing;
+  /** Looks at machine and engine; an engine that is away is part of the answer. */
+  readonly look: (signal: AbortSignal) => Promise<NodeSnapshot>;
+  /** A look is done. */
+  readonly onLook: (snapshot: NodeSnapshot) => void;
+}
+
+/** Looks at the node every 10 s, and soon after something changed; never twice at once. */
+export class Reporting {
+  readonly #deps: ReportingDeps;
+  readonly #stop = new AbortController();
+  #timer: CancelTimer | null = null;
+  #looking: Promise<void> | null = null;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #again = false;
+
+  constructor(deps: ReportingDeps) {
+    this.#deps = deps;
+  }
+
+  /** Looks now and keeps looking. Resolves after the first look. */
+  start(): Promise<void> {
+    this.#look();
+    return this.#looking ?? Promise.resolve();
+  }
+
+  /** Something changed: looks as soon as the last look is old enough. */
+  soon(): void {
+    if (this.#stop.signal.aborted) return;
+    if (this.#looking !== null) this.#again = true;
+    else this.#lookAfter(Math.max(0, this.#lookedAtMs + restMs - this.#deps.timing.monotonicMs()));
+  }
+
+  /** Stops looking. Resolves when nothing of it runs any more. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#timer?.();
+    await this.#looking;
+  }
+
+  #lookAfter(delayMs: number): void {
+    this.#timer?.();
+    this.#timer = this.#deps.timing.after(delayMs, () => this.#look());
+  }
+
+  #look(): void {
+    this.#again = false;
+    this.#lookedAtMs = this.#deps.timing.monotonicMs();
+    this.#looking = this.#lookAndTell();
+  }
+
+  async #lookAndTell(): Promise<void> {
+    const snapshot = await this.#lookOnce();
+    this.#looking = null;
+    if (this.#stop.signal.aborted) return;
+    this.#lookAfter(this.#again ? restMs : REPORT_INTERVAL_MS);
+    this.#deps.onLook(snapshot);
+  }
+
+  async #lookOnce(): Promise<NodeSnapshot> {
+    const limit = new AbortController();
+    const cancel = this.#deps.timing.after(lookLimitMs, () => limit.abort());
+    try {
+      return await this.#deps.look(AbortSignal.any([this.#stop.signal, limit.signal]));
+    } finally {
+      cancel();
+    }
+  }
+}

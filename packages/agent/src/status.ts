@@ -1,0 +1,52 @@
+import { join } from "node:path";
+import { z } from "zod";
+import { readHomeFile, writeHomeFile } from "./agent-home.ts";
+
+const count = z.number().int().nonnegative();
+const timeMs = z.number();
+
+/** What a running agent tells about itself, for `agent status` and for whoever watches the machine. */
+export const agentStatusSchema = z.object({
+  pid: count,
+  node: z.string(),
+  name: z.string(),
+  owner: z.string(),
+  server: z.string(),
+  connection: z.discriminatedUnion("state", [
+    z.object({ state: z.literal("connecting"), sinceMs: timeMs, problem: z.string().nullable() }),
+    z.object({ state: z.literal("connected"), sinceMs: timeMs }),
+  ]),
+  engine: z.object({ name: z.string(), problem: z.string().nullable() }),
+  models: z.array(z.object({ name: z.string(), loaded: z.boolean(), contextTokens: count })),
+  slots: count,
+  draining: z.boolean(),
+  running: z.array(
+    z.object({ job: z.string(), epoch: count, model: z.string(), startedAtMs: timeMs, outputTokens: count }),
+  ),
+  updatedAtMs: timeMs,
+});
+export type AgentStatus = z.infer<typeof agentStatusSchema>;
+
+const statusPath = (home: string): string => join(home, "status.json");
+
+/**
+ * The status that an agent last wrote here, null when none did. It outlives an agent that was killed: ask
+ * whether its process lives.
+ * @throws OperationalError `file-unreadable`
+ */
+export const readStatus = (home: string): Promise<AgentStatus | null> =>
+  readHomeFile(statusPath(home), agentStatusSchema, "Remove it; a running agent writes it anew.");
+
+/** @throws OperationalError `file-unwritable` */
+export const writeStatus = (home: string, status: AgentStatus): Promise<void> =>
+  writeHomeFile(statusPath(home), status);
+
+/** Whether a process with that id lives, whoever owns it. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
