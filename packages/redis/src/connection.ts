@@ -25,7 +25,7 @@ export function openConnection(address: RedisAddress, use: ConnectionUse, name: 
   );
   let away = false;
   redis.on("error", (error) => {
-    if (!away) log.error({ error, connection: name }, "no connection to Redis; trying until it is back");
+    if (!away) log.error({ err: error, connection: name }, "no connection to Redis; trying until it is back");
     away = true;
   });
   redis.on("ready", () => {

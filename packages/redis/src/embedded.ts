@@ -147,7 +147,7 @@ async function restart(
       log.info({ directory }, "Redis runs again");
       return control;
     } catch (error) {
-      log.error({ error, directory }, "Redis could not be started; trying again");
+      log.error({ err: error, directory }, "Redis could not be started; trying again");
     }
   }
 }

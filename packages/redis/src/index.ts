@@ -2,3 +2,4 @@
 export { startEmbeddedRedis, type EmbeddedRedis, type EmbeddedRedisOptions } from "./embedded.ts";
 export { openStores, type Stores, type StoresOptions } from "./stores.ts";
 export { createVault, type Vault } from "./vault.ts";
+export type { Projector } from "./projector.ts";

@@ -25,7 +25,9 @@ export type ScriptName =
   | "read-key"
   | "revoke-key"
   | "redeem"
-  | "revoke-node";
+  | "revoke-node"
+  | "read-mirror"
+  | "clear-dirty";
 
 /** Runs one of the scripts of `scripts/`; `key` is its KEYS[1], `args` its ARGV. */
 export type RunScript = (

@@ -23,6 +23,7 @@ import { createLeadership } from "./leadership.ts";
 import { createMemberStore } from "./membership.ts";
 import { createNodeRegistry } from "./node-registry.ts";
 import { createOutputLog } from "./output-log.ts";
+import { createProjector, type Projector } from "./projector.ts";
 import { parseRedisAddress, type RedisAddress } from "./redis-address.ts";
 import { createScripts } from "./script.ts";
 import type { Vault } from "./vault.ts";
@@ -51,6 +52,8 @@ export interface Stores extends AsyncDisposable {
   readonly nodes: NodeRegistry;
   readonly board: FleetBoard;
   readonly leadership: Leadership;
+  /** Keeps BullMQ as the jobs are; the leading scheduler runs it. */
+  readonly projector: Projector;
   /** Closes every connection. */
   close(): Promise<void>;
 }
@@ -95,6 +98,14 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
       nodes: createNodeRegistry(desk, keys, runForDesk),
       board: createFleetBoard(scheduler, keys, runForScheduler),
       leadership: createLeadership(keys, runForScheduler),
+      projector: createProjector({
+        connect: () => connect("steady", "projector"),
+        scriptsOn: (redis) => createScripts(redis, prefix, policy),
+        keys,
+        prefix,
+        clock: options.clock,
+        log,
+      }),
       close,
       [Symbol.asyncDispose]: close,
     };

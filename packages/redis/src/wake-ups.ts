@@ -27,7 +27,8 @@ export function createWakeUps(connect: () => Redis, channel: string, log: Log): 
         if (wake === null) log.warn({ channel }, "dropped a wake-up that cannot be read");
         else onWake(wake);
       });
-      const lost = (error: unknown): void => log.warn({ error, channel }, "lost Redis before subscribing");
+      const lost = (error: unknown): void =>
+        log.warn({ err: error, channel }, "lost Redis before subscribing");
       redis.on("ready", () => void redis.subscribe(channel).then(onGap, lost));
       redis.connect().catch(lost);
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));

@@ -41,7 +41,7 @@ export async function startTestRedis(log: Log = silent): Promise<TestRedis> {
 
   const connect = (): Redis => {
     const redis = new Redis({ path: place.socketPath, maxRetriesPerRequest: null, retryStrategy: () => 20 });
-    redis.on("error", (error) => log.debug({ error }, "test connection"));
+    redis.on("error", (error) => log.debug({ err: error }, "test connection"));
     connections.push(redis);
     return redis;
   };

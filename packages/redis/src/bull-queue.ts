@@ -1,0 +1,167 @@
+import type { JobSpec, Log } from "@coop/core";
+import { Job, Queue, UnrecoverableError, Worker, type JobsOptions } from "bullmq";
+import type { Redis } from "ioredis";
+import type { Step } from "./reconcile.ts";
+
+/** Name of the one queue. */
+export const QUEUE_NAME = "jobs";
+
+/** A step for one job. */
+export interface QueueStep {
+  readonly id: string;
+  readonly step: Exclude<Step, "keep">;
+  /** Placement features; known for the steps that make a job wait. */
+  readonly spec: JobSpec | null;
+  readonly notBeforeMs: number;
+  /** Why the job did not succeed, for operators; never what it said. */
+  readonly reason: string;
+}
+
+/**
+ * BullMQ as the projector uses it: the only writer of the queue.
+ *
+ * Q1 All writes go over one connection, so they take effect in the order they are issued.
+ * Q2 A job is claimed by moving it to the front (priority 0, last in first out) and taking the front, issued
+ *    back to back. Only claims use priority 0, so whatever lies in front is about to be claimed.
+ * Q3 The lock says whose the queue is, not who is alive: one constant token, seven days, never renewed and
+ *    never checked for stalling.
+ */
+export interface BullQueue extends AsyncDisposable {
+  /** What BullMQ's keys begin with. */
+  readonly keyPrefix: string;
+  /** Takes one step. Rejects when BullMQ refuses it; the job may then be anywhere. */
+  perform(step: QueueStep): Promise<void>;
+  /** Ids of active jobs, and of the `limit` delayed jobs that are due first. */
+  activeIds(): Promise<readonly string[]>;
+  delayedIds(limit: number): Promise<readonly string[]>;
+}
+
+/** A claim took a job that was not asked for; it is active now and has to go back. */
+export class WrongClaim extends Error {
+  override readonly name: string = "WrongClaim";
+  readonly claimed: string | null;
+
+  constructor(wanted: string, claimed: string | null, cause: unknown) {
+    super(`claiming ${wanted} gave ${claimed ?? "nothing"}`, { cause });
+    this.claimed = claimed;
+  }
+}
+
+const token = "coop";
+/** Passes the check of the lock: for a job whose lock is gone or was another's. */
+const anyToken = "0";
+const lostLockCodes: ReadonlySet<unknown> = new Set([-2, -6]);
+const lockMs = 7 * 24 * 3600 * 1000;
+const keptCompleted = 1_000;
+const keptFailed = 5_000;
+const interactivePriority = 1;
+const batchPriority = 2;
+
+const jobOptions: JobsOptions = {
+  removeOnComplete: { count: keptCompleted },
+  removeOnFail: { count: keptFailed },
+};
+
+/** @param redis the connection of Q1, which nothing else writes BullMQ's keys on; the caller closes it */
+export async function openBullQueue(redis: Redis, prefix: string, log: Log): Promise<BullQueue> {
+  const queue = new Queue(QUEUE_NAME, { connection: redis, prefix });
+  const worker = new Worker(QUEUE_NAME, null, {
+    connection: redis,
+    prefix,
+    autorun: false,
+    lockDuration: lockMs,
+    skipLockRenewal: true,
+    skipStalledCheck: true,
+  });
+  const report = (error: Error): void =>
+    log.debug({ err: error }, "BullMQ reports an error of its connection");
+  queue.on("error", report);
+  worker.on("error", report);
+  await Promise.all([queue.waitUntilReady(), worker.waitUntilReady()]);
+
+  const handle = (id: string): Job => new Job(queue, "job", {}, jobOptions, id);
+
+  const claim = async (id: string): Promise<void> => {
+    const [moved, taken] = await Promise.allSettled([
+      handle(id).changePriority({ priority: 0, lifo: true }),
+      worker.getNextJob(token, { block: false }),
+    ]);
+    if (taken.status === "rejected") throw taken.reason;
+    // The types promise a job; an empty queue gives none.
+    const claimed = (taken.value as Job | undefined)?.id ?? null;
+    if (claimed !== id) throw new WrongClaim(id, claimed, moved.status === "rejected" ? moved.reason : null);
+  };
+
+  const add = async ({ id, spec, notBeforeMs }: QueueStep, delayed: boolean): Promise<void> => {
+    if (spec === null) throw new Error(`cannot add ${id} without its spec`);
+    await queue.add(spec.endpoint, spec, {
+      ...jobOptions,
+      jobId: id,
+      priority: priorityOf(spec),
+      timestamp: spec.submittedAtMs,
+      ...(delayed ? { delay: Math.max(0, notBeforeMs - spec.submittedAtMs) } : {}),
+    });
+  };
+
+  const perform = async (step: QueueStep): Promise<void> => {
+    const { id } = step;
+    switch (step.step) {
+      case "add":
+        return await add(step, false);
+      case "add-delayed":
+        return await add(step, true);
+      case "promote":
+        return await handle(id).promote();
+      case "claim":
+        return await claim(id);
+      case "complete":
+        await asOwner(async (owner) => await handle(id).moveToCompleted(null, owner, false));
+        return;
+      case "fail":
+        await asOwner(
+          async (owner) => await handle(id).moveToFailed(unsuccessful(step.reason), owner, false),
+        );
+        return;
+      case "requeue":
+        await handle(id).changePriority({ priority: priorityOf(step.spec) });
+        await asOwner(async (owner) => await handle(id).moveToWait(owner));
+        return;
+      case "postpone":
+        await handle(id).changePriority({ priority: priorityOf(step.spec) });
+        await asOwner(async (owner) => await handle(id).moveToDelayed(step.notBeforeMs, owner));
+        return;
+      case "remove":
+        if ((await queue.remove(id, { removeChildren: false })) === 0) throw new Error(`${id} is locked`);
+    }
+  };
+
+  return {
+    keyPrefix: queue.toKey(""),
+    perform,
+    activeIds: async () => await queue.getRanges(["active"]),
+    delayedIds: async (limit) => await queue.getRanges(["delayed"], 0, limit - 1, true),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([queue.close(), worker.close(true)]);
+    },
+  };
+}
+
+/** A lock that is gone, or an older token's, is no reason not to move on (Q3). */
+async function asOwner(move: (token: string) => Promise<unknown>): Promise<void> {
+  try {
+    await move(token);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && lostLockCodes.has(error.code))) throw error;
+    await move(anyToken);
+  }
+}
+
+/** BullMQ keeps the stack of an error; ours would only say where the projector is. */
+function unsuccessful(reason: string): UnrecoverableError {
+  const error = new UnrecoverableError(reason);
+  error.stack = reason;
+  return error;
+}
+
+const priorityOf = (spec: JobSpec | null): number =>
+  spec?.band === "batch" ? batchPriority : interactivePriority;
