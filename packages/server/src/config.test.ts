@@ -3,8 +3,14 @@ import { readConfig } from "./config.ts";
 
 describe("readConfig", () => {
   it("serves on loopback with both roles and its own Redis when nothing is said", () => {
-    expect(readConfig({ COOP_HOME: "/data/coop", COOP_TIME_ZONE: "Europe/Stockholm" }, "linux")).toEqual({
+    expect(
+      readConfig(
+        { COOP_HOME: "/data/coop", COOP_CACHE: "/cache", COOP_TIME_ZONE: "Europe/Stockholm" },
+        "linux",
+      ),
+    ).toEqual({
       home: "/data/coop",
+      cache: "/cache",
       host: "127.0.0.1",
       port: 7070,
       roles: ["api", "scheduler"],

@@ -9,6 +9,8 @@ export type Role = "api" | "scheduler";
 export interface ServerConfig {
   /** Folder that holds everything the co-op keeps: Redis data, keys, identity. */
   readonly home: string;
+  /** Folder for what can be fetched again, such as a Redis program. */
+  readonly cache: string;
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
@@ -24,7 +26,9 @@ export interface ServerConfig {
 
 const environmentSchema = z.object({
   COOP_HOME: z.string().min(1).optional(),
+  COOP_CACHE: z.string().min(1).optional(),
   XDG_DATA_HOME: z.string().optional(),
+  XDG_CACHE_HOME: z.string().optional(),
   COOP_LISTEN: z
     .string()
     .regex(/^(.+):(\d{1,5})$/, "must be HOST:PORT, such as 127.0.0.1:7070")
@@ -42,6 +46,12 @@ const environmentSchema = z.object({
 export function dataDirectory(platform: string, xdgDataHome: string | undefined, home: string): string {
   if (platform === "darwin") return join(home, "Library", "Application Support");
   return xdgDataHome !== undefined && isAbsolute(xdgDataHome) ? xdgDataHome : join(home, ".local", "share");
+}
+
+/** Folder for what can be fetched again: `~/Library/Caches` on macOS, else XDG's or `~/.cache`. */
+export function cacheDirectory(platform: string, xdgCacheHome: string | undefined, home: string): string {
+  if (platform === "darwin") return join(home, "Library", "Caches");
+  return xdgCacheHome !== undefined && isAbsolute(xdgCacheHome) ? xdgCacheHome : join(home, ".cache");
 }
 
 /**
@@ -66,6 +76,7 @@ export function readConfig(
     throw badConfig("COOP_TIME_ZONE", `"${timeZone}" is no IANA time zone, such as Europe/Stockholm`);
   return {
     home: values.COOP_HOME ?? join(dataDirectory(platform, values.XDG_DATA_HOME, homedir()), "coop"),
+    cache: values.COOP_CACHE ?? join(cacheDirectory(platform, values.XDG_CACHE_HOME, homedir()), "coop"),
     host: values.COOP_LISTEN.slice(0, cut).replace(/^\[(.*)\]$/, "$1"),
     port,
     roles: readRoles(values.COOP_ROLES),

@@ -1,1 +1,4 @@
-export {};
+export { readConfig } from "./config.ts";
+export type { ServerConfig } from "./config.ts";
+export { startServer } from "./server.ts";
+export type { RunningServer } from "./server.ts";

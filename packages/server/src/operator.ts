@@ -1,0 +1,69 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { digestSecret, makeKey, parseKey } from "@coop/api";
+import type { Ids } from "@coop/api";
+import type { Clock, Member, MemberStore } from "@coop/core";
+
+/** File below the co-op's home with the operator's key. */
+export const OPERATOR_KEY_FILE = "operator.key";
+const OPERATOR_NAME = "operator";
+
+interface OperatorDeps {
+  readonly members: MemberStore;
+  readonly ids: Ids;
+  readonly clock: Clock;
+  readonly pepper: Uint8Array;
+  readonly home: string;
+}
+
+/**
+ * Makes sure that there is an operator with a key in `<home>/operator.key`, readable by the server's user only.
+ * @returns the path when a key was written now, null when the one there still works.
+ */
+export async function ensureOperatorKey(deps: OperatorDeps): Promise<string | null> {
+  const path = join(deps.home, OPERATOR_KEY_FILE);
+  const kept = await readKeyFile(path);
+  if (kept !== null) {
+    const parts = parseKey(kept);
+    const known = parts ? await deps.members.key(parts.id) : null;
+    if (known && known.key.revokedAtMs === null) return null;
+  }
+  const operator = await ensureOperator(deps);
+  const id = deps.ids.key();
+  const { text, secret } = makeKey(id, deps.ids.secret());
+  await deps.members.addKey({
+    id,
+    member: operator.id,
+    digest: digestSecret(deps.pepper, secret),
+    defaultPrivacy: "coop",
+    createdAtMs: deps.clock.now(),
+    revokedAtMs: null,
+  });
+  await writeFile(path, `${text}\n`, { mode: 0o600 });
+  return path;
+}
+
+async function ensureOperator(deps: OperatorDeps): Promise<Member> {
+  const operator: Member = {
+    id: deps.ids.member(),
+    name: OPERATOR_NAME,
+    role: "operator",
+    quotaTokens: null,
+    weight: 1,
+    defaultTier: "local-small",
+    createdAtMs: deps.clock.now(),
+  };
+  if (await deps.members.addMember(operator)) return operator;
+  const existing = (await deps.members.members()).find((member) => member.name === OPERATOR_NAME);
+  if (!existing) throw new Error("broken invariant: the operator's name is taken by nobody");
+  return existing;
+}
+
+async function readKeyFile(path: string): Promise<string | null> {
+  try {
+    return (await readFile(path, "utf8")).trim();
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw error;
+  }
+}

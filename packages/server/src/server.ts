@@ -1,0 +1,177 @@
+import { mkdir } from "node:fs/promises";
+import type { IncomingMessage, Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import { createAdaptorServer } from "@hono/node-server";
+import { API_DEFAULTS, createApi, createIds, PENDING_CAPS } from "@coop/api";
+import { OperationalError } from "@coop/core";
+import type { Clock, Log, Random } from "@coop/core";
+import { createMetrics } from "@coop/metrics";
+import { NODE_SOCKET_PATH } from "@coop/protocol";
+import { createVault, openStores, startEmbeddedRedis } from "@coop/redis";
+import type { Stores } from "@coop/redis";
+import { createScheduler } from "@coop/scheduler";
+import type { Scheduler, SchedulerTiming } from "@coop/scheduler";
+import { Hono } from "hono";
+import type { ServerConfig } from "./config.ts";
+import { ensureOperatorKey } from "./operator.ts";
+import { loadSecrets } from "./secrets.ts";
+
+export interface RunningServer {
+  readonly url: string;
+  /** Where the operator's key was written just now; null when it was there. */
+  readonly newOperatorKey: string | null;
+  /** Rejects when a part fails that the server cannot run without. */
+  readonly failed: Promise<never>;
+  /** Sends agents away, ends open answers and leaves Redis in order. */
+  stop(): Promise<void>;
+}
+
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const KEY_PREFIX = "{coop}";
+
+const systemClock: Clock = { now: () => Date.now() };
+const systemRandom: Random = { next: () => Math.random() };
+
+/**
+ * Composes Redis, api and scheduler into one listening program.
+ * @param timing departures from the scheduler's usual times, for tests of failures that would take minutes.
+ * @throws OperationalError when Redis cannot be had or is unfit, or the port is taken.
+ */
+export async function startServer(
+  config: ServerConfig,
+  log: Log,
+  timing: Partial<SchedulerTiming> = {},
+): Promise<RunningServer> {
+  await mkdir(config.home, { recursive: true, mode: 0o700 });
+  await using undo = new AsyncDisposableStack();
+  const { identity, pepper } = await loadSecrets(join(config.home, "server"));
+  const address = await redisAddress(config, log, undo);
+  const vault = createVault({ directory: join(config.home, "server", "vault"), clock: systemClock });
+  const stores = await openStores({ ...address, prefix: KEY_PREFIX, vault, clock: systemClock, log });
+  undo.defer(() => stores.close());
+  const ids = createIds(systemClock);
+  const newOperatorKey = config.roles.includes("api")
+    ? await ensureOperatorKey({ members: stores.members, ids, clock: systemClock, pepper, home: config.home })
+    : null;
+
+  let url = config.publicUrl ?? "";
+  const publicUrl = (): string => url;
+  const metrics = createMetrics();
+  const scheduler = config.roles.includes("scheduler")
+    ? createScheduler({
+        ...stores,
+        clock: systemClock,
+        random: systemRandom,
+        serverIdentity: identity,
+        address: publicUrl,
+        log,
+        metrics,
+        timing,
+        pokeProjector: () => stores.projector.poke(),
+      })
+    : null;
+  const app = config.roles.includes("api")
+    ? createApi({
+        ...stores,
+        clock: systemClock,
+        ids,
+        serverIdentity: identity,
+        pepper,
+        publicUrl,
+        log,
+        metrics,
+        pendingCaps: PENDING_CAPS,
+        timeZone: config.timeZone,
+        defaults: API_DEFAULTS,
+      })
+    : new Hono();
+
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    serverOptions: { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+  }) as Server;
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+    upgrade(scheduler, request, socket, head),
+  );
+  const localUrl = await listen(server, config);
+  url = config.publicUrl ?? localUrl;
+  undo.defer(() => closeServer(server));
+  const failed = runScheduler(scheduler, stores, undo);
+  const parts = undo.move();
+  return { url: localUrl, newOperatorKey, failed, stop: () => parts.disposeAsync() };
+}
+
+async function redisAddress(
+  config: ServerConfig,
+  log: Log,
+  undo: AsyncDisposableStack,
+): Promise<{ readonly url: string } | { readonly socketPath: string }> {
+  if (config.redisUrl !== null) return { url: config.redisUrl };
+  const embedded = await startEmbeddedRedis({
+    directory: join(config.home, "redis"),
+    cacheDirectory: join(config.cache, "redis"),
+    log,
+  });
+  undo.defer(() => embedded.stop());
+  return { socketPath: embedded.socketPath };
+}
+
+/** Runs the scheduler and the queue's mirror until disposal; a failure of either rejects. */
+function runScheduler(
+  scheduler: Scheduler | null,
+  stores: Stores,
+  undo: AsyncDisposableStack,
+): Promise<never> {
+  if (!scheduler) return new Promise<never>(() => undefined);
+  const abort = new AbortController();
+  const work = Promise.all([scheduler.run(abort.signal), stores.projector.run(abort.signal)]);
+  undo.defer(async () => {
+    abort.abort();
+    await work;
+  });
+  return work.then(() => new Promise<never>(() => undefined));
+}
+
+function upgrade(scheduler: Scheduler | null, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const path = (request.url ?? "").split("?")[0];
+  if (scheduler && path === NODE_SOCKET_PATH) scheduler.gateway.handleUpgrade(request, socket, head);
+  else socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
+}
+
+async function listen(server: Server, config: ServerConfig): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(error, config)));
+    server.listen(config.port, config.host, resolve);
+  });
+  const { address, port, family } = server.address() as AddressInfo;
+  const host = family === "IPv6" ? `[${address}]` : address;
+  return `http://${host}:${port}`;
+}
+
+function listenError(error: NodeJS.ErrnoException, config: ServerConfig): Error {
+  const place = `${config.host}:${config.port}`;
+  if (error.code === "EADDRINUSE") {
+    return new OperationalError(
+      "port-in-use",
+      `${place} is in use by another program. Stop it, or choose another: COOP_LISTEN=127.0.0.1:7071`,
+      { cause: error },
+    );
+  }
+  if (error.code === "EACCES" || error.code === "EADDRNOTAVAIL") {
+    return new OperationalError(
+      "cannot-listen",
+      `Cannot listen on ${place} (${error.code}). Choose another address with COOP_LISTEN.`,
+      { cause: error },
+    );
+  }
+  return error;
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeAllConnections();
+  await closed;
+}

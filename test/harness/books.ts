@@ -1,0 +1,89 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import { z } from "zod";
+
+const socketSchema = z.object({ socketPath: z.string() });
+
+/** What the accounts of a co-op say when nothing runs any more. */
+export interface Books {
+  /** Job hashes by id. */
+  readonly jobs: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** Ledger entries, oldest first. */
+  readonly ledger: readonly Readonly<Record<string, string>>[];
+  /** Tokens used and held, over all members and over all nodes. */
+  readonly members: { readonly used: number; readonly held: number };
+  readonly nodes: { readonly used: number; readonly held: number };
+}
+
+/** Reads the books straight from a co-op's embedded Redis: no code of ours in between. */
+export async function readBooks(redis: Redis): Promise<Books> {
+  const keys = await redis.keys("{coop}:*");
+  const jobs = new Map<string, Record<string, string>>();
+  for (const key of keys.filter((name) => name.startsWith("{coop}:job:"))) {
+    jobs.set(key.slice("{coop}:job:".length), await redis.hgetall(key));
+  }
+  const sum = async (prefix: string): Promise<{ used: number; held: number }> => {
+    const total = { used: 0, held: 0 };
+    for (const key of keys.filter((name) => name.startsWith(prefix))) {
+      const { used = "0", held = "0" } = await redis.hgetall(key);
+      total.used += Number(used);
+      total.held += Number(held);
+    }
+    return total;
+  };
+  const ledger = (await redis.xrange("{coop}:ledger", "-", "+")).map(([, fields]) => {
+    const entry: Record<string, string> = {};
+    for (let index = 0; index + 1 < fields.length; index += 2)
+      entry[fields[index] ?? ""] = fields[index + 1] ?? "";
+    return entry;
+  });
+  return { jobs, ledger, members: await sum("{coop}:account:"), nodes: await sum("{coop}:node-account:") };
+}
+
+const TERMINAL = new Set(["succeeded", "failed", "cancelled", "expired"]);
+
+/** A connection to a co-op's embedded Redis; the caller quits it. */
+export async function openBooks(home: string): Promise<Redis> {
+  const { socketPath } = socketSchema.parse(
+    JSON.parse(await readFile(join(home, "redis", "socket.json"), "utf8")),
+  );
+  const redis = new Redis({ path: socketPath });
+  await redis.ping();
+  return redis;
+}
+
+/**
+ * Everything that is wrong with books at rest, in words; empty when they are right: each job in one terminal
+ * state, no hold left, every ledger entry sums to zero, each job charged at most once, and the sums of the
+ * ledger equal to the accounts.
+ */
+export function auditBooks(books: Books): readonly string[] {
+  const wrong: string[] = [];
+  for (const [id, job] of books.jobs) {
+    if (!TERMINAL.has(job["state"] ?? "")) wrong.push(`${id} rests as ${job["state"]}`);
+  }
+  if (books.members.held !== 0) wrong.push(`members still hold ${books.members.held} tokens`);
+  if (books.nodes.held !== 0) wrong.push(`nodes still hold ${books.nodes.held} tokens`);
+  const totals = { toMember: 0, toNode: 0 };
+  const seen = new Set<string>();
+  const ended = new Set<string>();
+  for (const entry of books.ledger) {
+    const amount = (name: string): number => Number(entry[name]);
+    if (amount("toMember") + amount("toNode") + amount("toWaste") + amount("toAbsorbed") !== 0)
+      wrong.push(`does not sum to zero: ${JSON.stringify(entry)}`);
+    totals.toMember += amount("toMember");
+    totals.toNode += amount("toNode");
+    const key = `${entry["job"]}|${entry["epoch"]}|${entry["kind"]}`;
+    if (seen.has(key)) wrong.push(`entered twice: ${key}`);
+    seen.add(key);
+    if (!TERMINAL.has(entry["kind"] ?? "")) continue;
+    if (ended.has(entry["job"] ?? "")) wrong.push(`ended twice: ${entry["job"]}`);
+    ended.add(entry["job"] ?? "");
+  }
+  if (totals.toMember !== books.members.used)
+    wrong.push(`ledger charges members ${totals.toMember}, accounts say ${books.members.used}`);
+  if (-totals.toNode !== books.nodes.used)
+    wrong.push(`ledger debits nodes ${-totals.toNode}, accounts say ${books.nodes.used}`);
+  return wrong;
+}

@@ -1,0 +1,77 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+
+/** A program that a test started and ends by its id. */
+export interface Child {
+  readonly pid: number;
+  /** Resolves with the match once a line of stdout fits; rejects when the program ends before. */
+  line(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Everything it wrote so far. */
+  output(): string;
+  running(): boolean;
+  /** SIGKILL: no chance to tidy up. */
+  kill9(): Promise<void>;
+  /** SIGSTOP and SIGCONT. */
+  freeze(): void;
+  thaw(): void;
+  /** SIGTERM, and resolves with the exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** Starts a TypeScript program with the Node that runs the tests. */
+export function startChild(
+  program: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Child {
+  const process_ = spawn(process.execPath, [program, ...args], {
+    env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let text = "";
+  const watchers = new Set<() => void>();
+  const onText = (chunk: Buffer): void => {
+    text += chunk.toString("utf8");
+    for (const watch of watchers) watch();
+  };
+  process_.stdout.on("data", onText);
+  process_.stderr.on("data", onText);
+  const ended = once(process_, "exit");
+  const running = (): boolean => process_.exitCode === null && process_.signalCode === null;
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (running()) process_.kill(signal);
+    await ended;
+  };
+  return {
+    pid: pidOf(process_),
+    output: () => text,
+    running,
+    line: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          const match = pattern.exec(text);
+          if (!match) return;
+          watchers.delete(look);
+          resolve(match);
+        };
+        watchers.add(look);
+        look();
+        void ended.then(() =>
+          reject(new Error(`${program} ended before it printed ${String(pattern)}:\n${text}`)),
+        );
+      }),
+    kill9: () => end("SIGKILL"),
+    freeze: () => void process_.kill("SIGSTOP"),
+    thaw: () => void process_.kill("SIGCONT"),
+    async stop() {
+      await end("SIGTERM");
+      return process_.exitCode;
+    },
+  };
+}
+
+function pidOf(process_: ChildProcess): number {
+  if (process_.pid === undefined) throw new Error("the program did not start");
+  return process_.pid;
+}

@@ -1,0 +1,139 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createdJoinTokenSchema, createdKeySchema, memberViewSchema, nodeListSchema } from "@coop/protocol";
+import type { NodeRow } from "@coop/protocol";
+import { z } from "zod";
+import { startChild } from "./child.ts";
+import type { Child } from "./child.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+const PROGRAMS = {
+  server: join(root, "packages/server/src/main.ts"),
+  quickServer: join(root, "test/harness/quick-server.ts"),
+  agent: join(root, "packages/agent/src/main.ts"),
+  machines: join(root, "packages/simulator/src/machines/main.ts"),
+} as const;
+
+/** A member with a key, as a test uses one. */
+export interface TestMember {
+  readonly id: string;
+  readonly name: string;
+  readonly key: string;
+}
+
+/** A whole co-op of real processes in a folder of its own. */
+export interface Cluster {
+  readonly home: string;
+  readonly url: string;
+  readonly operatorKey: string;
+  server(): Child;
+  /** Starts the server again after it ended, on the same port and data. */
+  restartServer(): Promise<void>;
+  addMember(name: string): Promise<TestMember>;
+  /** Joins a node for an owner on first use of the name; later calls start its agent again. */
+  startAgent(name: string, engineUrl: string, owner: TestMember, options?: readonly string[]): Promise<Child>;
+  /** Starts simulated machines; returns their URLs by profile. */
+  startMachines(profiles: readonly string[], speedup: number): Promise<ReadonlyMap<string, string>>;
+  nodes(): Promise<readonly NodeRow[]>;
+  request(path: string, init?: RequestInit & { readonly key?: string }): Promise<Response>;
+  /** Stops all that still runs, newest first, and removes the folder. */
+  stop(): Promise<void>;
+}
+
+/** @param pace `quick`: leases and amnesty of seconds, for tests that kill things. */
+export async function startCluster(pace: "usual" | "quick" = "usual"): Promise<Cluster> {
+  const home = await mkdtemp(join(tmpdir(), "coop-cluster-"));
+  const children: Child[] = [];
+  const joined = new Set<string>();
+  const program = pace === "quick" ? PROGRAMS.quickServer : PROGRAMS.server;
+
+  const start = (
+    path: string,
+    args: readonly string[],
+    environment: Readonly<Record<string, string>>,
+  ): Child => {
+    const child = startChild(path, args, environment);
+    children.push(child);
+    return child;
+  };
+  const startServer = async (listen: string): Promise<{ readonly child: Child; readonly url: string }> => {
+    const child = start(program, [], {
+      COOP_HOME: home,
+      COOP_CACHE: join(root, ".tools"),
+      COOP_LISTEN: listen,
+      COOP_LOG_LEVEL: "warn",
+    });
+    const [, url = ""] = await child.line(/coop server ready at (\S+)/);
+    return { child, url };
+  };
+
+  const first = await startServer("127.0.0.1:0");
+  const url = first.url;
+  let server = first.child;
+  const operatorKey = (await readFile(join(home, "operator.key"), "utf8")).trim();
+
+  const request: Cluster["request"] = (path, init = {}) => {
+    const { key = operatorKey, ...rest } = init;
+    return fetch(url + path, { ...rest, headers: { authorization: `Bearer ${key}`, ...rest.headers } });
+  };
+  const post = async <T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> => {
+    const response = await request(path, { method: "POST", body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return schema.parse(await response.json());
+  };
+
+  return {
+    home,
+    url,
+    operatorKey,
+    request,
+    server: () => server,
+    async restartServer() {
+      ({ child: server } = await startServer(new URL(url).host));
+    },
+    async addMember(name) {
+      const member = await post("/admin/members", { name }, memberViewSchema);
+      const { key } = await post(`/admin/members/${member.id}/keys`, {}, createdKeySchema);
+      return { id: member.id, name, key };
+    },
+    async startAgent(name, engineUrl, owner, options = []) {
+      const joinArgs: string[] = [];
+      if (!joined.has(name)) {
+        const { token } = await post("/admin/join-tokens", { member: owner.id }, createdJoinTokenSchema);
+        joinArgs.push("--join", token, "--name", name);
+        joined.add(name);
+      }
+      const agent = start(PROGRAMS.agent, ["start", ...joinArgs, "--engine", engineUrl, ...options], {
+        COOP_AGENT_HOME: join(home, "agents", name),
+      });
+      await agent.line(/connected to/);
+      return agent;
+    },
+    async startMachines(profiles, speedup) {
+      const machines = start(
+        PROGRAMS.machines,
+        ["--speedup", String(speedup), ...profiles.flatMap((profile) => ["--profile", profile])],
+        {},
+      );
+      const urls = new Map<string, string>();
+      for (const profile of profiles) {
+        const [, machineUrl = ""] = await machines.line(
+          new RegExp(`"profile":"${profile}".*?"url":"([^"]+)"`),
+        );
+        urls.set(profile, machineUrl);
+      }
+      return urls;
+    },
+    async nodes() {
+      return nodeListSchema.parse(await (await request("/v1/nodes")).json()).data;
+    },
+    async stop() {
+      for (const child of children.toReversed()) {
+        child.thaw();
+        if (child.running()) await child.stop();
+      }
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
