@@ -50,7 +50,10 @@ export async function startAttached(
     (job) => setJobHeader(c, job),
   );
   if (admitted.repeated) await refuseForgotten(deps.desk, admitted);
-  return { ...admitted, reader: openAttached(deps, admitted.job, admitted.repeated, c.req.raw.signal) };
+  return {
+    ...admitted,
+    reader: openAttached({ ...deps, ...deps.defaults }, admitted.job, admitted.repeated, c.req.raw.signal),
+  };
 }
 
 /** A job that ended keeps its output only for a while. */
@@ -84,7 +87,8 @@ export async function awaitWhole(
     else if (waited.kind === "broken") {
       reader.close();
       throw waited.error instanceof OperationalError ? unreadable(waited.error) : waited.error;
-    } else if (waited.kind === "over") break;
+    } else if (waited.kind === "unplaced") throw unplaced();
+    else if (waited.kind === "over") break;
   }
   const output = fold.result();
   setPlacedHeaders(c, output.placed);
@@ -97,6 +101,15 @@ export async function awaitWhole(
 
 /** Status of an answer that nobody reads: the member closed the connection. */
 export const clientGone = (): Response => new Response(null, { status: 499 });
+
+export const unplaced = (): ProblemError =>
+  new ProblemError(504, {
+    code: "job_expired",
+    message:
+      "No node became free for this in the time that an open connection waits. " +
+      "Send it to POST /v1/jobs to let it wait longer, or ask for a lower tier.",
+    repeat: false,
+  });
 
 export const unreadable = (error: OperationalError): ProblemError =>
   new ProblemError(503, {

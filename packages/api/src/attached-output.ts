@@ -7,6 +7,8 @@ export type Waited =
   | { readonly kind: "entry"; readonly entry: OutputEntry }
   /** Nothing within the time. */
   | { readonly kind: "silence" }
+  /** An attached job found no node in the time that members wait; it is no longer followed. */
+  | { readonly kind: "unplaced" }
   /** After the terminal entry, or because the reader closed. */
   | { readonly kind: "over" }
   /** The store is away, or the log ended without an end. */
@@ -85,17 +87,30 @@ async function withPatience(waiting: Promise<Waited>, patienceMs: number): Promi
 
 /** Follows an attached job for one request: when the member goes before the end, the job is cancelled. */
 export function openAttached(
-  deps: { readonly output: OutputLog; readonly following: Following },
+  deps: { readonly output: OutputLog; readonly following: Following; readonly attachedWaitMs: number },
   job: JobId,
   repeated: boolean,
   member: AbortSignal,
 ): OutputReader {
   const follower = deps.following.enter(job, repeated);
+  const { promise: lapsed, resolve: lapse } = Promise.withResolvers<Waited>();
+  const timer = setTimeout(() => lapse({ kind: "unplaced" }), deps.attachedWaitMs);
   const reader = openOutput(deps.output, job, START_OF_OUTPUT, (ended) => {
+    clearTimeout(timer);
     member.removeEventListener("abort", reader.close);
     follower.leave(ended);
   });
   if (member.aborted) reader.close();
   else member.addEventListener("abort", reader.close);
-  return reader;
+
+  let taken = false;
+  const wait = async (patienceMs: number): Promise<Waited> => {
+    if (taken) return reader.wait(patienceMs);
+    const waited = await Promise.race([reader.wait(patienceMs), lapsed]);
+    taken = waited.kind === "entry";
+    if (taken) clearTimeout(timer);
+    if (waited.kind === "unplaced") reader.close();
+    return waited;
+  };
+  return { wait, close: reader.close };
 }

@@ -23,7 +23,9 @@ export interface ApiDefaults {
   readonly maxOutputTokens: number;
   /** What `coop/auto` means for a new member. */
   readonly memberTier: Tier;
-  /** How long an attached and a detached job may take until it expires. */
+  /** How long a member's open connection waits for a node to take its job. */
+  readonly attachedWaitMs: number;
+  /** How long an attached and a detached job may take in all until it expires. */
   readonly attachedDeadlineMs: number;
   readonly detachedDeadlineMs: number;
   /** How long a stream holds its headers back for the first output, so that a refusal has its true status. */
@@ -42,7 +44,8 @@ export interface ApiDefaults {
 export const API_DEFAULTS: ApiDefaults = {
   maxOutputTokens: 4096,
   memberTier: "local-small",
-  attachedDeadlineMs: 5 * 60_000,
+  attachedWaitMs: 5 * 60_000,
+  attachedDeadlineMs: 3_600_000,
   detachedDeadlineMs: 24 * 3_600_000,
   headersHeldMs: 10_000,
   pingMs: 10_000,

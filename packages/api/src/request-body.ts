@@ -93,11 +93,14 @@ interface Located {
   readonly message: string;
 }
 
-/** Of a union's branches, the one that got furthest is what the member meant. */
+const PLAIN_UNION_MESSAGE = "Invalid input";
+
+/** Of a union's branches, the one that got furthest is what the member meant, unless the union speaks for itself. */
 function deepestIssue(issues: readonly z.core.$ZodIssue[]): Located {
   const [issue] = issues;
   if (issue === undefined) return { path: [], message: "is not as expected" };
-  const branches = issue.code === "invalid_union" ? issue.errors : [];
+  const branches =
+    issue.code === "invalid_union" && issue.message === PLAIN_UNION_MESSAGE ? issue.errors : [];
   let best: Located = issue;
   for (const branch of branches) {
     const inner = deepestIssue(branch);

@@ -43,7 +43,7 @@ async function* eventFrames(reader: OutputReader, pingMs: number): AsyncGenerato
   yield SSE_PING;
   for (;;) {
     const waited = await reader.wait(pingMs);
-    if (waited.kind === "over") return;
+    if (waited.kind === "over" || waited.kind === "unplaced") return;
     if (waited.kind === "silence") yield SSE_PING;
     else if (waited.kind === "entry") {
       const { position, event } = waited.entry;

@@ -256,25 +256,23 @@ export async function createWorld(options: WorldOptions = {}) {
     request(path, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body), ...init });
 
   return {
-    ...{
-      app,
-      deps,
-      clock,
-      desk,
-      output,
-      members,
-      log,
-      logged,
-      publish,
-      ada,
-      bob,
-      operator,
-      start,
-      request,
-      post,
-      admitted,
-      join,
-    },
+    app,
+    deps,
+    clock,
+    desk,
+    output,
+    members,
+    log,
+    logged,
+    publish,
+    ada,
+    bob,
+    operator,
+    start,
+    request,
+    post,
+    admitted,
+    join,
     /** Plays each job that is admitted from now on. */
     onAdmitted: (script: (spec: JobSpec) => Promise<void>): void => {
       play.onAdmitted = script;

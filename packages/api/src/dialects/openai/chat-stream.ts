@@ -1,5 +1,6 @@
 import { OperationalError } from "@coop/core";
 import type { JobId } from "@coop/core";
+import { unplaced, unreadable } from "../../attached-job.ts";
 import type { Waited, OutputReader } from "../../attached-output.ts";
 import type { EndEvent, Placed } from "../../fold.ts";
 import { problemOfEnd } from "../../job-end.ts";
@@ -55,6 +56,7 @@ export async function* chatFrames(
 
   for (let waited = opening.first; ; waited = await reader.wait(options.pingMs)) {
     if (waited.kind === "over") return;
+    if (waited.kind === "unplaced") return yield problemFrame(unplaced());
     if (waited.kind === "silence") yield SSE_PING;
     else if (waited.kind === "broken") return yield brokenFrame(waited.error, reader);
     else {
@@ -80,12 +82,7 @@ const endFrame = (end: Exclude<EndEvent, { kind: "succeeded" }>): string => prob
 function brokenFrame(error: unknown, reader: OutputReader): string {
   reader.close();
   if (!(error instanceof OperationalError)) throw error;
-  return problemFrame(
-    new ProblemError(503, {
-      code: error.code,
-      message: "The output can no longer be read; the job may have ended. Ask again.",
-    }),
-  );
+  return problemFrame(unreadable(error));
 }
 
 /** What was shown cannot be taken back, and attempts are never spliced. */

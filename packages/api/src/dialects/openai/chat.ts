@@ -1,7 +1,7 @@
 import { OperationalError } from "@coop/core";
 import { chatCompletionRequestSchema } from "@coop/protocol";
 import type { ChatCompletionRequest } from "@coop/protocol";
-import { awaitWhole, clientGone, startAttached, unreadable } from "../../attached-job.ts";
+import { awaitWhole, clientGone, startAttached, unplaced, unreadable } from "../../attached-job.ts";
 import type { AttachedDeps, AttachedJob } from "../../attached-job.ts";
 import type { ApiContext } from "../../deps.ts";
 import { problemOfEnd } from "../../job-end.ts";
@@ -40,6 +40,7 @@ async function streamAnswer(
   setPlacedHeaders(c, opening.placed);
   const { first } = opening;
   if (first.kind === "over") return clientGone();
+  if (first.kind === "unplaced") throw unplaced();
   if (first.kind === "broken") {
     reader.close();
     throw first.error instanceof OperationalError ? unreadable(first.error) : first.error;
