@@ -126,6 +126,11 @@ export class Agent {
     }
   }
 
+  /** Something that `look` would find has changed. */
+  lookAgain(): void {
+    this.#reporting.soon();
+  }
+
   /** What the agent is and does now. `pid` is the caller's to know. */
   status(pid: number): AgentStatus {
     const { identity, timing, slots } = this.#deps;
@@ -266,13 +271,12 @@ export class Agent {
   }
 
   #looked(snapshot: NodeSnapshot): void {
-    const { log, slots, onStatus } = this.#deps;
+    const { log, onStatus } = this.#deps;
     const before = this.#snapshot?.engineProblem ?? null;
-    const { engineProblem, machine, report } = snapshot;
+    const { engineProblem, machine } = snapshot;
     if (engineProblem !== null && engineProblem !== before) log.warn({}, engineProblem);
     if (engineProblem === null && before !== null) log.info({ engine: machine.engine }, "the engine serves");
     this.#snapshot = snapshot;
-    slots.resize(report.slots);
     onStatus();
     if (this.#connection.state !== "connected") return;
     if (this.#attempts.openCount === 0 && JSON.stringify(machine) !== this.#announcedMachine) {

@@ -1,3 +1,5 @@
+import { rm } from "node:fs/promises";
+import { uptime } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { readHomeFile, writeHomeFile } from "./agent-home.ts";
@@ -41,8 +43,23 @@ export const readStatus = (home: string): Promise<AgentStatus | null> =>
 export const writeStatus = (home: string, status: AgentStatus): Promise<void> =>
   writeHomeFile(statusPath(home), status);
 
+/** Forgets the status: the agent stopped. */
+export const removeStatus = (home: string): Promise<void> => rm(statusPath(home), { force: true });
+
+/**
+ * Whether the agent that wrote a status still runs: its process lives and this machine has not started anew
+ * since, which would give its number to another.
+ */
+export function isLive(status: AgentStatus, nowMs: number): boolean {
+  const startedMs = nowMs - uptime() * 1000;
+  return status.updatedAtMs >= startedMs - clockSlackMs && isAlive(status.pid);
+}
+
+/** How far off a clock may be that was set since the machine started, ms. */
+const clockSlackMs = 5_000;
+
 /** Whether a process with that id lives, whoever owns it. */
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

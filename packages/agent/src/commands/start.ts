@@ -1,0 +1,123 @@
+import { OperationalError } from "@coop/core";
+import type { Log, Random } from "@coop/core";
+import { Agent } from "../agent.ts";
+import type { AgentStop } from "../agent.ts";
+import { createCapacityFile } from "../capacity-store.ts";
+import type { AgentConfig } from "../config.ts";
+import { parseOllamaHost } from "../engines/ollama/host.ts";
+import { createOllamaEngine } from "../engines/ollama/ollama.ts";
+import type { AgentIdentity } from "../identity.ts";
+import { readIdentity, writeIdentity } from "../identity.ts";
+import { joinCoop, parseJoinToken } from "../join.ts";
+import { startNodeReporter } from "../node-report.ts";
+import { createSystemProbe } from "../probe/system-probe.ts";
+import { createSlots } from "../slots.ts";
+import { StatusKeeper } from "../status-keeper.ts";
+import { isLive, readStatus } from "../status.ts";
+import type { SupervisionEnd } from "../supervisor.ts";
+import type { Timing } from "../timing.ts";
+import { AGENT_VERSION } from "../version.ts";
+
+export interface StartOptions {
+  readonly config: AgentConfig;
+  readonly joinToken: string | null;
+  readonly stop: AgentStop;
+  readonly timing: Timing;
+  readonly random: Random;
+  readonly log: Log;
+  /** Tells whoever started the agent, one line at a time. */
+  readonly say: (line: string) => void;
+}
+
+/** Longest wait for the server to answer a join, ms. */
+const joinLimitMs = 30_000;
+
+/**
+ * Joins if asked to, then serves until it is stopped.
+ * @throws OperationalError with what is wrong and what to do: not joined, a join that was refused, another agent
+ *   on the same home, a setting, a connection that is refused for good
+ */
+export async function start(options: StartOptions): Promise<void> {
+  const { config } = options;
+  await assertAlone(config.home, options.timing.now());
+  const identity = await settleIdentity(options);
+  const end = await serve(options, {
+    ...identity,
+    plaintextAllowed: identity.plaintextAllowed || config.plaintextAllowed,
+  });
+  if (end.kind === "final") throw new OperationalError("refused-for-good", end.message);
+}
+
+async function serve(options: StartOptions, identity: AgentIdentity): Promise<SupervisionEnd> {
+  const { config, timing, random, log, say, stop } = options;
+  const { home, contextTokens, tokensPerDay } = config;
+  await using closing = new AsyncDisposableStack();
+  const engine = createOllamaEngine({ host: parseOllamaHost(config.engineUrl), timing, log });
+  closing.defer(() => engine.close());
+  const slots = createSlots(config.slots ?? 1);
+  const reporter = await startNodeReporter({
+    engine,
+    slots,
+    timing,
+    log,
+    probe: createSystemProbe({ clock: timing, platform: process.platform }),
+    store: createCapacityFile({ home, log }),
+    allowance: { slots: config.slots, contextTokens, modelMemoryBytes: null, tokensPerDay },
+    agentVersion: AGENT_VERSION,
+    onChange: () => agent.lookAgain(),
+  });
+  closing.defer(() => reporter.close());
+  const agent: Agent = new Agent({
+    identity,
+    engine,
+    slots,
+    timing,
+    random,
+    log,
+    look: (signal) => reporter.look(signal),
+    onOutcome: (model, outcome) => reporter.observe(model, outcome),
+    onConnected: () => say(`agent ${identity.name} connected to ${identity.serverUrl}`),
+    onStatus: () => status.changed(),
+  });
+  const status = new StatusKeeper({ home, timing, log, status: () => agent.status(process.pid) });
+  closing.defer(() => status.close());
+  return await agent.run(stop);
+}
+
+/** The identity from an earlier join, or from the one that is asked for now. */
+async function settleIdentity({ config, joinToken, say, stop }: StartOptions): Promise<AgentIdentity> {
+  const known = await readIdentity(config.home);
+  if (joinToken === null) {
+    if (known !== null) return known;
+    throw new OperationalError(
+      "not-joined",
+      "This machine has not joined a co-op yet. Whoever runs the co-op gets a join token with `coop invite-node`; " +
+        "then run `agent start --join TOKEN`.",
+    );
+  }
+  const { name, plaintextAllowed } = config;
+  const signal = AbortSignal.any([stop.drain, stop.abort, AbortSignal.timeout(joinLimitMs)]);
+  const outcome = await joinCoop({ token: joinToken, name, plaintextAllowed, signal });
+  if (outcome.kind === "joined") {
+    await writeIdentity(config.home, outcome.identity);
+    say(`joined as ${outcome.identity.name}`);
+    return outcome.identity;
+  }
+  const isSpent =
+    outcome.reason === "used" || outcome.reason === "expired" || outcome.reason === "unknown-token";
+  if (isSpent && known !== null && parseJoinToken(joinToken)?.serverId === known.serverId) {
+    say(`joined before as ${known.name}`);
+    return known;
+  }
+  throw new OperationalError(`join-${outcome.reason}`, outcome.message);
+}
+
+/** Two agents with one identity would push each other off the server for ever. */
+async function assertAlone(home: string, nowMs: number): Promise<void> {
+  const status = await readStatus(home);
+  if (status === null || status.pid === process.pid || !isLive(status, nowMs)) return;
+  throw new OperationalError(
+    "already-running",
+    `An agent already runs here: ${status.name}, process ${status.pid}. Stop it first, or give this one a home of its own with COOP_AGENT_HOME.`,
+  );
+}

@@ -1,0 +1,95 @@
+import { OperationalError } from "@coop/core";
+import { Command } from "commander";
+import { agentHome } from "./agent-home.ts";
+import type { ConfigFlags } from "./config.ts";
+import { AGENT_VERSION } from "./version.ts";
+
+/** What `agent status` exits with when no agent runs, as service tools do. */
+const NOT_RUNNING = 3;
+
+const home = agentHome(process.env, process.platform);
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+type StartFlags = ConfigFlags & { readonly join?: string; readonly verbose?: boolean };
+
+async function startAgent({ join, verbose, ...flags }: StartFlags): Promise<void> {
+  const { readConfig } = await import("./config.ts");
+  const { createPlainLog } = await import("./plain-log.ts");
+  const { createSystemTiming } = await import("./timing.ts");
+  const { start } = await import("./commands/start.ts");
+  const timing = createSystemTiming();
+  const stop = stopOnSignals();
+  const log = createPlainLog(verbose === true ? "debug" : "info", timing.now, (line) =>
+    process.stderr.write(`${line}\n`),
+  );
+  const config = await readConfig(home, flags, process.env);
+  await start({ config, joinToken: join ?? null, stop, timing, random: { next: Math.random }, log, say });
+}
+
+/** The first signal lets what runs finish, the second stops it, a third ends the program where it stands. */
+function stopOnSignals(): { readonly drain: AbortSignal; readonly abort: AbortSignal } {
+  const drain = new AbortController();
+  const abort = new AbortController();
+  const onSignal = (): void => {
+    if (abort.signal.aborted) process.exit(130);
+    if (drain.signal.aborted) {
+      abort.abort();
+      return;
+    }
+    say("agent stops: finishing what runs and taking nothing new; once more to stop at once");
+    drain.abort();
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  return { drain: drain.signal, abort: abort.signal };
+}
+
+async function showStatus({ json }: { readonly json?: boolean }): Promise<void> {
+  const { tellStatus } = await import("./commands/status.ts");
+  const running = await tellStatus({ home, json: json === true, nowMs: Date.now(), say });
+  if (!running) process.exitCode = NOT_RUNNING;
+}
+
+const program = new Command("agent")
+  .description("Serves this machine's models to a co-op, and keeps its owner in charge.")
+  .version(AGENT_VERSION)
+  .addHelpText(
+    "after",
+    `
+Examples:
+  agent start --join coopjoin_...      join a co-op and serve; later just: agent start
+  agent start --slots 2 --context 16384 --tokens-per-day 500000
+  agent start --engine http://127.0.0.1:11500
+  agent status --json
+
+Settings come from the command line, else the environment (COOP_AGENT_NAME, OLLAMA_HOST, COOP_AGENT_SLOTS,
+COOP_AGENT_CONTEXT, COOP_AGENT_TOKENS_PER_DAY, COOP_AGENT_ALLOW_PLAINTEXT), else agent.json in
+${home} (COOP_AGENT_HOME moves it).`,
+  );
+
+program
+  .command("start")
+  .description("serve until stopped; the first time with a join token")
+  .option("--join <token>", "join token from whoever runs the co-op (serves once)")
+  .option("--name <name>", "what to call this node when it joins (default: the machine's name)")
+  .option("--engine <url>", "where Ollama answers (default: http://127.0.0.1:11434)")
+  .option("--slots <n>", "most generations at once (default: what the engine runs well)")
+  .option("--context <n>", "longest context of a generation, tokens")
+  .option("--tokens-per-day <n>", "most tokens to serve a day (default: no limit)")
+  .option("--allow-plaintext", "connect without TLS to a server on a network that is private itself")
+  .option("--verbose", "log more")
+  .action(startAgent);
+
+program
+  .command("status")
+  .description("tell how the agent on this machine is; exits with 3 when none runs")
+  .option("--json", "as JSON")
+  .action(showStatus);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof OperationalError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}
