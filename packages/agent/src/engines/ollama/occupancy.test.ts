@@ -32,6 +32,16 @@ test("the mean follows those who come and go, whatever came before", () => {
   expect(long.leave()).toBe(1.25);
 });
 
+test("rounding never makes it less than one", () => {
+  const timing = timingAt();
+  const occupancy = createOccupancy(timing);
+  for (let round = 0; round < 1000; round += 1) {
+    const stay = occupancy.enter("a");
+    timing.pass(0.1 + round / 7);
+    expect(stay.leave()).toBeGreaterThanOrEqual(1);
+  }
+});
+
 test("a stay without length counts who was there", () => {
   const occupancy = createOccupancy(timingAt());
   const first = occupancy.enter("a");

@@ -43,7 +43,7 @@ export function createOccupancy(timing: Timing): Occupancy {
           const area = change(batch, -1) - areaAtEntry;
           if (batch.size === 0) batches.delete(model);
           const stayedMs = batch.changedAtMs - nowMs;
-          mean = stayedMs > 0 ? area / stayedMs : sizeBefore;
+          mean = Math.max(1, stayedMs > 0 ? area / stayedMs : sizeBefore);
           return mean;
         },
       };

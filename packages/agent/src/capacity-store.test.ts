@@ -1,0 +1,49 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createCapacityEstimate, REFERENCE_MACHINE, estimateShape, priorCapacity } from "@coop/core";
+import type { Log } from "@coop/core";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { createCapacityFile } from "./capacity-store.ts";
+
+let home: string;
+const warnings: string[] = [];
+const silent = (): void => undefined;
+const log: Log = {
+  debug: silent,
+  info: silent,
+  warn: (_fields, message) => void warnings.push(message),
+  error: silent,
+};
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), "capacity-"));
+  warnings.length = 0;
+});
+afterEach(() => rm(home, { recursive: true }));
+
+test("what is written is read", async () => {
+  const estimate = createCapacityEstimate(priorCapacity(REFERENCE_MACHINE, estimateShape(8e9)));
+  const known = new Map([["a:8b", { digest: "sha256:1", estimate }]]);
+  await createCapacityFile({ home, log }).write(known);
+  expect(await createCapacityFile({ home, log }).read()).toEqual(known);
+});
+
+test("nothing kept is nothing known, and no cause for alarm", async () => {
+  expect(await createCapacityFile({ home, log }).read()).toEqual(new Map());
+  expect(warnings).toEqual([]);
+});
+
+test("a broken file is told about and left alone until something is learned", async () => {
+  const path = join(home, "capacity.json");
+  await writeFile(path, '{"a:8b":{}}');
+  expect(await createCapacityFile({ home, log }).read()).toEqual(new Map());
+  expect(warnings).toHaveLength(1);
+  expect(await readFile(path, "utf8")).toBe('{"a:8b":{}}');
+});
+
+test("a home that cannot be written stops nothing", async () => {
+  await mkdir(join(home, "capacity.json", "in-the-way"), { recursive: true });
+  await createCapacityFile({ home, log }).write(new Map());
+  expect(warnings).toHaveLength(1);
+});
