@@ -105,7 +105,8 @@ const attemptOf = (
   epoch: record.epoch,
   node,
   model: claim.model,
-  startedAtMs: Math.min(claim.startedAtMs, nowMs),
+  // The agent's clock may be off: an attempt began after its job came and before now.
+  startedAtMs: Math.min(Math.max(claim.startedAtMs, record.spec.submittedAtMs), nowMs),
   state: { kind: "running" },
   lastSeq: record.lastSeq,
   outputTokens: record.deliveredTokens,

@@ -26,7 +26,7 @@ export interface AttemptDeps {
   readonly store: FencedStore;
   readonly table: AttemptTable;
   readonly tell: (event: DispatchEvent) => void;
-  /** Sends to the node if it is connected. */
+  /** Sends to the node if it is connected and the term lasts: a term that is over says nothing about attempts. */
   readonly sendTo: (node: NodeId, frame: SchedulerFrame) => void;
   /** Takes charge of a task: its failure is not lost. */
   readonly own: (task: Promise<void>) => void;
@@ -54,7 +54,10 @@ export interface AttemptEnds {
   finish(attempt: Attempt, end: AttemptEnd): Promise<void>;
   /** The attempt failed; the job is tried again where the rules allow it. */
   fail(ref: AttemptRef, failure: AttemptFailure): Promise<void>;
-  /** The job does not belong to this attempt any more: the agent is to stop. */
+  /**
+   * The job does not belong to this attempt any more, or what it says cannot be kept: the agent is to stop, and
+   * the lease, if it still holds, lapses.
+   */
   lose(attempt: Attempt): void;
   /** Settles the node's hold of an attempt that had ended before, and lets the agent forget it. */
   settle(ref: AttemptRef, usage: Usage): Promise<void>;
@@ -77,10 +80,16 @@ export function createAttemptEnds(deps: AttemptDeps): AttemptEnds {
     sendTo(node, { kind: "settled", job, epoch });
   };
 
+  const lose = (attempt: Attempt): void => {
+    const { job, epoch, node } = refOf(attempt);
+    if (table.end(attempt)) tell({ kind: "attempt-ended", job, usage: null });
+    sendTo(node, { kind: "cancel", job, epoch });
+  };
+
   const finish = async (attempt: Attempt, end: AttemptEnd): Promise<void> => {
     const ref = refOf(attempt);
     const outcome = await store.finish(ref.job, ref.epoch, end);
-    if (outcome.kind === "unavailable") return;
+    if (outcome.kind === "unavailable") return lose(attempt);
     if (table.end(attempt)) tell({ kind: "attempt-ended", job: ref.job, usage: end.usage });
     if (outcome.kind === "finished") metrics.jobEnded(end.kind);
     sendTo(ref.node, { kind: "settled", job: ref.job, epoch: ref.epoch });
@@ -100,8 +109,8 @@ export function createAttemptEnds(deps: AttemptDeps): AttemptEnds {
       notBeforeMs: policy.excludeNode ? clock.now() : clock.now() + timing.busyRetryMs,
       maxAttempts: MAX_ATTEMPTS,
     });
-    if (outcome.kind === "unavailable") return;
     const attempt = table.held(node, job, epoch);
+    if (outcome.kind === "unavailable") return attempt === null ? undefined : lose(attempt);
     const known = attempt !== null && table.end(attempt);
     if (known || outcome.kind !== "stale") tell({ kind: "attempt-ended", job, usage: failed.usage });
     log.info(
@@ -124,12 +133,6 @@ export function createAttemptEnds(deps: AttemptDeps): AttemptEnds {
         return;
     }
     if (failed.usage !== null) sendTo(node, { kind: "settled", job, epoch });
-  };
-
-  const lose = (attempt: Attempt): void => {
-    const { job, epoch, node } = refOf(attempt);
-    if (table.end(attempt)) tell({ kind: "attempt-ended", job, usage: null });
-    sendTo(node, { kind: "cancel", job, epoch });
   };
 
   return { finish, fail, lose, settle };

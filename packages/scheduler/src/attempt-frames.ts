@@ -56,21 +56,21 @@ export function createAttemptFrames(
     const outcome = await store.append({ job, epoch, seq, deltas, tokens });
     switch (outcome.kind) {
       case "appended":
-        attempt.lastSeq = seq;
-        attempt.outputBytes += frameBytes;
-        attempt.outputTokens += tokens;
-        tell({ kind: "attempt-progress", job, phase: "decode", outputTokens: attempt.outputTokens });
-        return acknowledge(attempt, session);
       case "duplicate":
+        if (seq > attempt.lastSeq) {
+          attempt.lastSeq = seq;
+          attempt.outputBytes += frameBytes;
+          attempt.outputTokens += tokens;
+          tell({ kind: "attempt-progress", job, phase: "decode", outputTokens: attempt.outputTokens });
+        }
         return acknowledge(attempt, session);
       case "gap":
         return session.link.terminate(`output ${seq} of ${job} arrived where ${outcome.expectedSeq} was due`);
       case "stale":
+      case "unavailable":
         return ends.lose(attempt);
       case "capped":
         return capped(attempt);
-      case "unavailable":
-        return session.link.terminate("output could not be kept");
     }
   };
 

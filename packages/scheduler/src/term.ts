@@ -72,6 +72,9 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
   const tell: AttemptDeps["tell"] = (event) => {
     if (!signal.aborted) dispatch.tell(event);
   };
+  const sendTo: AttemptDeps["sendTo"] = (node, frame) => {
+    if (!signal.aborted) fleet.sessionOf(node)?.link.send(frame);
+  };
   const attemptDeps: AttemptDeps = {
     clock,
     log,
@@ -81,7 +84,7 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
     table,
     tell,
     own,
-    sendTo: (node, frame) => fleet.sessionOf(node)?.link.send(frame),
+    sendTo,
   };
   const ends = createAttemptEnds(attemptDeps);
   const fleet: Fleet = createFleet({

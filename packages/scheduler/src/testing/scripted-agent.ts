@@ -30,7 +30,9 @@ export interface ScriptedAgent {
   untaken<K extends Kind>(kind: K): readonly FrameOf<K>[];
   send(frame: Outgoing<AgentFrame>): void;
   sendText(text: string | Buffer): void;
-  hello(changes?: Partial<Hello>): Promise<void>;
+  hello(changes?: Partial<Outgoing<Hello>>): Promise<void>;
+  /** Reads nothing any more, so that not even pings are answered; the connection stays. */
+  freeze(): void;
   /** Breaks the connection without a word. */
   drop(): Promise<void>;
   /** Resolves when the connection is gone, whoever ended it. */
@@ -111,6 +113,7 @@ export function dial(
         ...changes,
       });
     },
+    freeze: () => socket.pause(),
     async drop() {
       socket.terminate();
       await gone.promise;

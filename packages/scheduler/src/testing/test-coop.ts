@@ -1,5 +1,13 @@
-import { asJobId, asMemberId, START_OF_OUTPUT } from "@coop/core";
-import type { JobId, JobRecord, JobSpec, Leadership, NodeReport, OutputEntry } from "@coop/core";
+import { asJobId, asMemberId, OperationalError, START_OF_OUTPUT } from "@coop/core";
+import type {
+  AttemptStore,
+  JobId,
+  JobRecord,
+  JobSpec,
+  Leadership,
+  NodeReport,
+  OutputEntry,
+} from "@coop/core";
 import {
   buildJobSpec,
   buildMachine,
@@ -12,9 +20,11 @@ import {
   createMemoryWakeUps,
 } from "@coop/core/testing";
 import type { MemoryLeadership, MemoryWakeUps } from "@coop/core/testing";
-import type { EngineRequest, Hello } from "@coop/protocol";
+import type { EngineRequest, Hello, Outgoing, SchedulerFrame } from "@coop/protocol";
 import { createNodeKey, dial } from "./scripted-agent.ts";
 import type { NodeKey, ScriptedAgent } from "./scripted-agent.ts";
+import { unreliable } from "./unreliable-store.ts";
+import type { Fate } from "./unreliable-store.ts";
 import type { SchedulerPorts, TestScheduler } from "./test-scheduler.ts";
 
 /** A co-op in memory: the stores that outlive a scheduler, members that submit, nodes that join. */
@@ -29,6 +39,17 @@ export interface TestCoop {
   output(job: JobId): Promise<readonly OutputEntry[]>;
   /** Registers a node of the owner; ada's unless said otherwise. */
   register(name: string, owner?: string): Promise<NodeKey>;
+  /** What becomes of each call of the attempt store from now on; a promise holds the call back. */
+  fate: (call: keyof AttemptStore) => Fate | Promise<Fate>;
+  /** Kinds of the ledger's entries for a job, in order. */
+  settlements(job: JobId): readonly string[];
+  /** Another scheduler takes the lead behind the present leader's back. */
+  usurp(): void;
+  /** Campaigns fail from now on, as with the store away. */
+  cutOffLeadership(): void;
+  /** Loses every wake-up until they come back. */
+  muteWakeUps(): void;
+  unmuteWakeUps(): void;
   /** Tokens of ada's month. */
   account(): Promise<{ readonly usedTokens: number; readonly heldTokens: number }>;
 }
@@ -48,9 +69,11 @@ export function createTestCoop(): TestCoop {
   const leadership = createMemoryLeadership(clock);
   const wakeUps = createMemoryWakeUps();
   const output = createMemoryOutputLog();
-  const store = createMemoryJobStore({ output, onWake: wakeUps.publish });
+  const store = createMemoryJobStore({ output, onWake: (wake) => muted || wakeUps.publish(wake) });
   const fencing: Leadership = {
     async campaign(candidate, address, ttlMs) {
+      if (cutOff) throw new OperationalError("store-unavailable", "scripted", { retriable: true });
+      if (usurped) return { kind: "following", leader: "http://usurper" };
       const outcome = await leadership.campaign(candidate, address, ttlMs);
       store.setFence(leadership.fence());
       return outcome;
@@ -62,16 +85,21 @@ export function createTestCoop(): TestCoop {
   const ports: SchedulerPorts = {
     clock,
     desk: store,
-    attempts: store,
+    attempts: unreliable(store, (call) => coop.fate(call)),
     wakeUps,
     nodes,
     board,
     leadership: fencing,
   };
   let jobs = 0;
+  let usurped = false;
+  let cutOff = false;
+  let muted = false;
 
-  return {
+  const coop: TestCoop = {
     ports,
+    fate: () => "works",
+    settlements: (job) => store.ledger().flatMap((entry) => (entry.job === job ? [entry.kind] : [])),
     leadership,
     wakeUps,
     async submit(changes = {}, payload = JSON.stringify(REQUEST)) {
@@ -121,8 +149,23 @@ export function createTestCoop(): TestCoop {
       );
       return key;
     },
+    usurp() {
+      usurped = true;
+      store.setFence(leadership.fence() + 1);
+    },
+    cutOffLeadership() {
+      cutOff = true;
+    },
+    muteWakeUps() {
+      muted = true;
+    },
+    unmuteWakeUps() {
+      muted = false;
+      wakeUps.breakConnection();
+    },
     account: () => store.account(ADA, MONTH),
   };
+  return coop;
 }
 
 /** Connects an agent of an idle M4 Max with one loaded edge model; it has said nothing yet. */
@@ -132,14 +175,15 @@ export const dialAs = (
   report: Partial<NodeReport> = {},
 ): ScriptedAgent => dial(server.url, key, { machine: buildMachine(), report: buildNodeReport(report) });
 
+export type JoinedAgent = ScriptedAgent & { readonly welcome: Extract<SchedulerFrame, { kind: "welcome" }> };
+
 /** Connects and joins. */
 export async function join(
   server: TestScheduler,
   key: NodeKey,
-  hello: Partial<Hello> = {},
-): Promise<ScriptedAgent> {
+  hello: Partial<Outgoing<Hello>> = {},
+): Promise<JoinedAgent> {
   const agent = dialAs(server, key);
   await agent.hello(hello);
-  await agent.take("welcome");
-  return agent;
+  return { ...agent, welcome: await agent.take("welcome") };
 }

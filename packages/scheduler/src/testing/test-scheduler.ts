@@ -34,6 +34,7 @@ export interface SchedulerPorts {
 export interface TestScheduler extends AsyncDisposable {
   /** WebSocket address. */
   readonly url: string;
+  readonly identity: ServerIdentity;
   readonly scheduler: Scheduler;
   readonly metrics: Metrics;
   /** Messages it logged. */
@@ -74,13 +75,14 @@ export async function startTestScheduler(
 ): Promise<TestScheduler> {
   const logged: string[] = [];
   const metrics = createMetrics();
+  const identity = createTestIdentity();
   const http = createServer();
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
   const { port } = http.address() as AddressInfo;
   const scheduler = createScheduler({
     ...ports,
     random: createSeededRandom(1),
-    serverIdentity: createTestIdentity(),
+    serverIdentity: identity,
     address: () => `http://127.0.0.1:${port}`,
     log: logInto(logged),
     metrics,
@@ -100,6 +102,7 @@ export async function startTestScheduler(
   const stopOnce = (): Promise<void> => (stopped ??= stop());
   return {
     url: `ws://127.0.0.1:${port}`,
+    identity,
     scheduler,
     metrics,
     logged,
