@@ -46,7 +46,7 @@ export function createJobDesk(parts: JobStoreParts): JobDesk {
     },
 
     async placement(job) {
-      const text = await answered(redis.get(keys.placement(job)));
+      const text = await answered(redis.hget(keys.kept(job), "placement"));
       // Written by `lease` from the same type; its many rows are not walked again on each reading.
       return text === null ? null : (JSON.parse(text) as Placement);
     },

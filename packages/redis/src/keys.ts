@@ -43,10 +43,8 @@ const ONE = {
 const MANY = {
   /** Hash: a job and where it is in its life. By job. */
   job: "job",
-  /** String: what the engine is to run, sealed. By job. */
-  payload: "payload",
-  /** String: the explanation of the latest placement, JSON. By job. */
-  placement: "placement",
+  /** Hash: `payload` (what the engine is to run, sealed), `placement` (JSON, of the latest lease). By job. */
+  kept: "kept",
   /** Stream: a job's output, entry id = position. By job. */
   out: "out",
   /** Sorted set in the order of ids, which is the order of creation. By member. */
@@ -94,8 +92,7 @@ export function createKeys(prefix: string) {
     wakeChannel: one("wake"),
     outputChannel: one("output"),
     job: (job: string) => many("job", job),
-    payload: (job: string) => many("payload", job),
-    placement: (job: string) => many("placement", job),
+    kept: (job: string) => many("kept", job),
     output: (job: string) => many("out", job),
     memberJobs: (member: string) => many("memberJobs", member),
     memberAccount: (member: string, month: string) => many("account", member, month),

@@ -16,10 +16,11 @@ local function isFenced(fence)
 end
 
 local FIELDS = {
-  'state', 'epoch', 'member', 'month', 'hold', 'prompt', 'attachment', 'privacy', 'submittedAt', 'deadline',
-  'node', 'day', 'delivered', 'lastSeq', 'attempts', 'excluded', 'charged', 'leaseFence', 'restarted',
+  'state', 'epoch', 'ver', 'member', 'month', 'hold', 'prompt', 'attachment', 'privacy', 'submittedAt', 'deadline',
+  'node', 'day', 'delivered', 'lastSeq', 'attempts', 'excluded',
+  'charged', 'leaseFence', 'restarted',
 }
-local NUMBERS = { 'epoch', 'hold', 'prompt', 'deadline', 'delivered', 'lastSeq', 'attempts' }
+local NUMBERS = { 'epoch', 'ver', 'hold', 'prompt', 'deadline', 'delivered', 'lastSeq', 'attempts' }
 
 -- The job's fields, or nil for an unknown job.
 local function loadJob(id)
@@ -41,9 +42,10 @@ local function hasEnded(job)
   return not isLive(job) and job.state ~= 'queued'
 end
 
-local function markDirty(job, now)
-  call('HINCRBY', job.key, 'ver', 1)
+-- Marks the job dirty; answers the `ver` that its change has to write (C1).
+local function nextVer(job, now)
   call('ZADD', one.dirty, now, job.id)
+  return job.ver + 1
 end
 
 local function enterPending(job)
@@ -110,17 +112,14 @@ end
 
 -- Ends the job: fields of its end, last output entry, sets, retention. The caller settles the holds.
 local function endJob(job, state, charge, position, event, now, ...)
-  call('HSET', job.key, 'state', state, 'charged', charge, 'finishedAt', now, ...)
-  leavePending(job)
-  call('ZREM', one.leases, job.id)
+  if isLive(job) then call('ZREM', one.leases, job.id) else leavePending(job) end
   call('ZREM', one.deadlines, job.id)
   if job.attachment == 'attached' then call('ZREM', one.followed, job.id) end
   emit(job.id, position, 'event', event)
   call('PEXPIRE', many.out .. job.id, policy.retentionMs)
-  call('PEXPIRE', many.payload .. job.id, policy.retentionMs)
-  call('PEXPIRE', many.placement .. job.id, policy.retentionMs)
+  call('PEXPIRE', many.kept .. job.id, policy.retentionMs)
+  call('HSET', job.key, 'ver', nextVer(job, now), 'state', state, 'charged', charge, 'finishedAt', now, ...)
   call('PEXPIRE', job.key, policy.jobKeptMs)
-  markDirty(job, now)
 end
 
 -- Ends a job wherever it is, fencing off its attempt: epoch + 1, the node's hold is kept, the member is

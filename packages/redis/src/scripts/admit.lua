@@ -11,7 +11,7 @@
 
 local id, member, month, hold = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local now = ARGV[10]
-local job = { id = id, key = KEYS[1], member = member, submittedAt = ARGV[8] }
+local job = { id = id, key = KEYS[1], member = member, submittedAt = ARGV[8], ver = 0 }
 
 if call('EXISTS', job.key) == 1 then return { 'admitted' } end
 
@@ -37,10 +37,10 @@ end
 
 call('HINCRBY', account, 'held', hold)
 call('HSET', job.key,
-  'state', 'queued', 'epoch', 0, 'ver', 0, 'member', member, 'month', month, 'hold', hold, 'prompt', ARGV[5],
+  'state', 'queued', 'epoch', 0, 'ver', nextVer(job, now), 'member', member, 'month', month, 'hold', hold, 'prompt', ARGV[5],
   'attachment', ARGV[6], 'privacy', ARGV[7], 'submittedAt', ARGV[8], 'deadline', ARGV[9], 'notBefore', ARGV[8],
   'attempts', 0, 'excluded', '', 'delivered', 0, 'bytes', 0, 'lastSeq', 0, 'spec', ARGV[11], 'metadata', ARGV[12])
-call('SET', many.payload .. id, ARGV[13])
+call('HSET', many.kept .. id, 'payload', ARGV[13])
 call('ZADD', one.deadlines, ARGV[9], id)
 if ARGV[17] ~= '' then call('ZADD', one.followed, ARGV[17], id) end
 if idempotency then
@@ -48,14 +48,12 @@ if idempotency then
   call('PEXPIRE', idempotency, policy.idempotencyMs)
 end
 
--- The member's list forgets its oldest jobs as their hashes expire, two for each one that comes.
+-- The member's list forgets its oldest job, once its hash has expired, for each one that comes.
 local list = many.memberJobs .. member
 call('ZADD', list, 0, id)
-for _, oldest in ipairs(call('ZRANGE', list, 0, 1)) do
-  if call('EXISTS', many.job .. oldest) == 0 then call('ZREM', list, oldest) end
-end
+local oldest = call('ZRANGE', list, 0, 0)[1]
+if call('EXISTS', many.job .. oldest) == 0 then call('ZREM', list, oldest) end
 
 enterPending(job)
-markDirty(job, now)
 call('PUBLISH', one.wake, '{"kind":"admitted","spec":' .. ARGV[11] .. '}')
 return { 'admitted' }

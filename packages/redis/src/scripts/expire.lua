@@ -49,12 +49,11 @@ local excluded = job.excluded
 if ARGV[8] == '1' and not string.find(',' .. excluded .. ',', ',' .. job.node .. ',', 1, true) then
   excluded = excluded == '' and job.node or excluded .. ',' .. job.node
 end
-call('HSET', job.key, 'state', 'queued', 'notBefore', ARGV[10], 'attempts', attempts, 'excluded', excluded,
+call('HSET', job.key, 'ver', nextVer(job, now), 'state', 'queued', 'notBefore', ARGV[10], 'attempts', attempts, 'excluded', excluded,
   'delivered', 0, 'bytes', 0, 'lastSeq', 0)
 if job.lastSeq > 0 then call('HSET', job.key, 'restarted', '1') end
 call('HDEL', job.key, 'node', 'model', 'tier', 'day', 'leaseUntil', 'leaseFence')
 call('XTRIM', many.out .. id, 'MAXLEN', 0)
 call('ZREM', one.leases, id)
 enterPending(job)
-markDirty(job, now)
 return { 'requeued', call('HGETALL', job.key) }

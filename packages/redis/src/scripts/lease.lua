@@ -14,7 +14,7 @@ if isFenced(fence) then return { 'fenced' } end
 local job = loadJob(id)
 if not job then return { 'not-queued' } end
 if job.state == 'leased' and job.node == node and job.leaseFence == fence then
-  return { 'leased', job.epoch, call('GET', many.payload .. id) }
+  return { 'leased', job.epoch, call('HGET', many.kept .. id, 'payload') }
 end
 if job.state ~= 'queued' then return { 'not-queued' } end
 
@@ -30,13 +30,12 @@ local epoch = job.epoch + 1
 call('HINCRBY', account, 'held', job.hold)
 if not tokens[2] then call('PEXPIRE', account, policy.nodeAccountKeptMs) end
 call('HSET', job.key,
-  'state', 'leased', 'epoch', epoch, 'node', node, 'model', ARGV[5], 'tier', ARGV[6], 'day', ARGV[9],
+  'ver', nextVer(job, ARGV[11]), 'state', 'leased', 'epoch', epoch, 'node', node, 'model', ARGV[5], 'tier', ARGV[6], 'day', ARGV[9],
   'leaseUntil', ARGV[10], 'leaseFence', fence, 'delivered', 0, 'bytes', 0, 'lastSeq', 0, 'node:' .. epoch, node)
-call('SET', many.placement .. id, ARGV[12])
+call('HSET', many.kept .. id, 'placement', ARGV[12])
 leavePending(job)
 call('ZADD', one.leases, ARGV[10], id)
 emit(id, epoch .. '-0', 'event', cjson.encode({
   kind = 'placed', node = node, nodeName = ARGV[13], model = ARGV[5], tier = ARGV[6], restarted = job.restarted == '1',
 }))
-markDirty(job, ARGV[11])
-return { 'leased', epoch, call('GET', many.payload .. id) }
+return { 'leased', epoch, call('HGET', many.kept .. id, 'payload') }
