@@ -49,7 +49,8 @@ export function locateJsonFlaw(text: string): JsonFlaw {
   for (;;) {
     at = matchEnd(SPACE, text, at) ?? at;
     const token = readToken(text, at);
-    if (token.kind === null) return flawAt(text, token.end);
+    const misplacedString = text.charCodeAt(at) === QUOTE && advance(expecting, "string", open) === null;
+    if (token.kind === null) return flawAt(text, misplacedString ? at : token.end);
     const next = advance(expecting, token.kind, open);
     if (next === null) return flawAt(text, at);
     expecting = next;
