@@ -62,8 +62,12 @@ export function createLeaderLoop(deps: ResolvedDeps, candidate: string): LeaderL
 
   /** Waits for the next campaign, or for the end of the term if that comes first. */
   const pause = async (signal: AbortSignal): Promise<TermEnd | null> => {
-    const rest = slept(timing.campaignEveryMs, signal).then(() => null);
-    return role.kind === "leading" ? Promise.race([role.term.ended, rest]) : rest;
+    if (role.kind === "following") {
+      await slept(timing.campaignEveryMs, signal);
+      return null;
+    }
+    await slept(timing.campaignEveryMs, AbortSignal.any([signal, role.term.over]));
+    return role.term.end();
   };
 
   return {

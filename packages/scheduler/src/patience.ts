@@ -26,7 +26,7 @@ export function createPatience({ clock, random, log, timing, signal }: PatienceD
     for (let waitMs = timing.storeRetryFirstMs; ; waitMs = Math.min(waitMs * 2, timing.storeRetryMostMs)) {
       if (signal.aborted) return { kind: "unavailable" };
       try {
-        return await call();
+        return await untilAborted(call(), signal);
       } catch (error) {
         log.warn({ err: error, call: name }, "the store did not answer");
         const hopeless = error instanceof OperationalError && !error.retriable;
@@ -35,6 +35,15 @@ export function createPatience({ clock, random, log, timing, signal }: PatienceD
       await slept(waitMs * (0.5 + random.next() / 2), signal);
     }
   };
+}
+
+/** The outcome of a call, or `unavailable` as soon as the signal aborts: a call that hangs holds nobody up. */
+function untilAborted<T>(call: Promise<T>, signal: AbortSignal): Promise<T | Unavailable> {
+  return new Promise((resolve, reject) => {
+    const abandon = (): void => resolve({ kind: "unavailable" });
+    signal.addEventListener("abort", abandon, { once: true });
+    call.then(resolve, reject).finally(() => signal.removeEventListener("abort", abandon));
+  });
 }
 
 /** Waits; false when the signal aborted first. */

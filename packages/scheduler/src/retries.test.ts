@@ -50,18 +50,18 @@ test("a job that fails on three nodes before its first byte fails, having tried 
   expect(await server.metrics.render()).toContain('coop_attempt_retries_total{failure="engine-error"} 2');
 });
 
-test("a node that failed a job is not tried again for it, even when it is the only one", async () => {
+test("the only node that can serve a job gets all three attempts", async () => {
   const agent = await join(server, await coop.register("one"));
   const job = await coop.submit();
-  const assign = await agent.take("assign");
-  agent.send(wordsOf(assign).failed("out-of-memory"));
-  await agent.take("settled");
-  const other = await coop.submit();
-  expect((await agent.take("assign")).job).toBe(other);
+  for (const epoch of [1, 2, 3]) {
+    const assign = await agent.take("assign");
+    expect(assign).toMatchObject({ job, epoch });
+    agent.send(wordsOf(assign).failed("out-of-memory"));
+    await agent.take("settled");
+  }
   expect(await coop.record(job)).toMatchObject({
-    state: { state: "queued" },
+    state: { state: "failed", code: "out-of-memory" },
     excludedNodes: ["node_one"],
-    attempts: 1,
   });
 });
 

@@ -44,7 +44,10 @@ export interface Term {
   leave(session: NodeSession): void;
   /** Sends agents away, to the new leader when it is known, and stops. */
   close(leader: string | null): Promise<void>;
-  readonly ended: Promise<TermEnd>;
+  /** Aborts when the term ends, however. */
+  readonly over: AbortSignal;
+  /** How it ended, null while it lasts. */
+  end(): TermEnd | null;
   state(): TermState;
 }
 
@@ -52,11 +55,11 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
   const { clock, log, metrics, timing } = deps;
   const stop = new AbortController();
   const { signal } = stop;
-  const ended = Promise.withResolvers<TermEnd>();
+  let ended: TermEnd | null = null;
   const tasks = new Set<Promise<void>>();
 
   const end = (how: TermEnd): void => {
-    ended.resolve(how);
+    ended ??= how;
     stop.abort();
   };
   const own = (task: Promise<void>): void => {
@@ -177,7 +180,8 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
       table.clear();
       while (tasks.size > 0) await Promise.all(tasks);
     },
-    ended: ended.promise,
+    over: signal,
+    end: () => ended,
     state: () => ({
       connectedNodes: fleet.connected(),
       runningAttempts: table.size,
