@@ -1,5 +1,5 @@
+/** A real Redis for tests, and the parts that a contract suite opens one by one: the only door besides the package's own. */
 export * from "./test-redis.ts";
 export { createJobStore } from "../job-store.ts";
 export { createKeys } from "../keys.ts";
 export { createOutputLog } from "../output-log.ts";
-export { createVault } from "../vault.ts";
