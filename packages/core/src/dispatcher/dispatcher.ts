@@ -1,13 +1,22 @@
 import type { Clock } from "../clock.ts";
-import { assert } from "../assert.ts";
-import { tierOfModel } from "../catalogue/tiers.ts";
-import type { ActiveAttempt, FleetSnapshot, NodeView } from "../fleet/node.ts";
-import { holdTokens } from "../job/job.ts";
-import type { JobSpec } from "../job/job.ts";
-import { explainPlacement } from "../placement/explain.ts";
+import { assert, assertNever } from "../assert.ts";
+import { createFairCounters } from "../fairness/counters.ts";
+import { referenceSeconds } from "../fairness/reference.ts";
+import type { FleetSnapshot } from "../fleet/node.ts";
+import type { JobSpec, Usage } from "../job/job.ts";
+import type { Choice } from "../placement/choose.ts";
+import { expectedMoreTokens } from "../placement/expected-output.ts";
 import type { Placement } from "../placement/explanation.ts";
-import type { JobId, NodeId, Tier } from "../terms.ts";
+import type { JobId, NodeId } from "../terms.ts";
 import type { DispatchEffect, DispatchEvent } from "./events.ts";
+import { explainAssigned, explainPending } from "./explain-pending.ts";
+import { createFleetNode, endAttempt, refresh, startAttempt, takeReport, viewOf } from "./fleet.ts";
+import type { Attempt, FleetNode } from "./fleet.ts";
+import type { RoundCandidate } from "./gather.ts";
+import { createOutputLengths } from "./output-lengths.ts";
+import { createPendingJobs } from "./pending-jobs.ts";
+import { runRound } from "./round.ts";
+import type { PassView, RoundState } from "./round.ts";
 
 /** Decides which pending job starts where, and when to wait. It owns its state; time comes from its clock. */
 export interface Dispatcher {
@@ -23,169 +32,199 @@ export interface Dispatcher {
   nextWakeMs(): number | null;
 }
 
-interface Waiting {
-  readonly spec: JobSpec;
-  readonly excludedNodes: readonly NodeId[];
-  readonly notBeforeMs: number;
-}
+type Event<Kind extends DispatchEvent["kind"]> = Extract<DispatchEvent, { kind: Kind }>;
 
 export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatcher {
-  const nodes = new Map<NodeId, NodeView>();
-  const waiting = new Map<JobId, Waiting>();
-  const homes = new Map<string, NodeId>();
-  const specs = new Map<string, JobSpec>();
+  const nodes = new Map<NodeId, FleetNode>();
+  const byIndex: (FleetNode | undefined)[] = [];
+  const attempts = new Map<JobId, Attempt>();
+  const counters = createFairCounters();
+  const outputs = createOutputLengths();
+  const pending = createPendingJobs({ counters, outputs });
+  /** Changes of what the fleet can serve. */
+  let changes = 0;
 
-  const change = (id: NodeId, changes: Partial<NodeView>): void => {
-    const node = nodes.get(id);
-    if (node !== undefined) nodes.set(id, { ...node, ...changes });
+  const state: RoundState = {
+    counters,
+    outputs,
+    kinds: pending.kinds,
+    fleet: () => [...nodes.values()],
+    nodeAt(index) {
+      const node = byIndex[index];
+      assert(node !== undefined, `node ${index} is in the fleet`);
+      return node;
+    },
+    changes: () => changes,
   };
-  const end = (job: JobId): void => {
-    waiting.delete(job);
-    const home = homes.get(job);
-    homes.delete(job);
-    specs.delete(job);
-    const node = home === undefined ? undefined : nodes.get(home);
-    if (node !== undefined)
-      change(node.identity.id, { active: node.active.filter((attempt) => attempt.job !== job) });
-  };
-  const start = (node: NodeView, attempt: ActiveAttempt, spec: JobSpec): void => {
-    homes.set(attempt.job, node.identity.id);
-    specs.set(attempt.job, spec);
-    const left = node.tokensLeftToday;
-    change(node.identity.id, {
-      active: [...node.active, attempt],
-      tokensLeftToday: left === null ? null : left - holdTokens(spec),
-    });
-  };
-  const snapshot = (): FleetSnapshot => ({
-    atMs: clock.now(),
-    nodes: [...nodes.values()],
-    pendingJobs: waiting.size,
-  });
 
-  const dispatch = (): DispatchEffect[] => {
-    const effects: DispatchEffect[] = [];
+  /** Makes an attempt active and charges its member for what is expected of it. */
+  const begin = (
+    spec: JobSpec,
+    node: FleetNode,
+    model: string,
+    run: { readonly startedAtMs: number; readonly outputTokens: number; readonly holdsTokens: boolean },
+  ): void => {
+    const meanOutputTokens = outputs.meansFor(spec)(model);
+    const report = node.report.models.find((known) => known.name === model);
+    const expectedTokens = expectedMoreTokens(meanOutputTokens, 0, spec.maxOutputTokens);
+    const chargedS =
+      report === undefined ? 0 : referenceSeconds(report.capacity, spec.promptTokens, expectedTokens);
+    const attempt: Attempt = {
+      spec,
+      node,
+      model,
+      startedAtMs: run.startedAtMs,
+      meanOutputTokens,
+      chargedS,
+      phase: run.outputTokens > 0 ? "decode" : "assigned",
+      outputTokens: run.outputTokens,
+      heardAtMs: clock.now(),
+    };
+    attempts.set(spec.id, attempt);
+    startAttempt(attempt, run.holdsTokens, clock.now());
+    counters.charge(spec.member, spec.weight, chargedS);
+  };
+
+  /** Ends an attempt; its member is charged for `served`, its node for `usage` (null: not known). */
+  const end = (attempt: Attempt, usage: Usage | null, served: Usage | null): void => {
+    const { spec, node, model, chargedS } = attempt;
+    attempts.delete(spec.id);
+    endAttempt(attempt, usage, clock.now());
+    if (usage !== null && node.tokensLeftToday !== null) changes += 1;
+    const report = node.report.models.find((known) => known.name === model);
+    const servedS =
+      served === null || report === undefined
+        ? 0
+        : referenceSeconds(report.capacity, served.promptTokens, served.outputTokens);
+    counters.charge(spec.member, spec.weight, servedS - chargedS);
+  };
+
+  const join = (event: Event<"node-joined">): void => {
     const nowMs = clock.now();
-    for (const { spec, notBeforeMs, excludedNodes } of waiting.values()) {
-      if (notBeforeMs > nowMs) continue;
-      const placement = explainPlacement(spec, snapshot(), nowMs, excludedNodes);
-      const { decision } = placement;
-      if (decision.kind !== "assigned") continue;
-      const node = nodes.get(decision.node);
-      assert(node !== undefined, "a job is assigned to a known node");
-      waiting.delete(spec.id);
-      start(node, activeAttempt(spec, decision.model, nowMs, 0), spec);
-      effects.push({
-        kind: "assign",
-        spec,
-        node: decision.node,
-        model: decision.model,
-        tier: decision.tier,
-        placement,
-      });
+    const known = nodes.get(event.identity.id);
+    // What a node that comes back no longer runs has ended, whatever is still to be heard of it.
+    for (const attempt of known?.attempts.values() ?? []) end(attempt, null, null);
+    const node = createFleetNode(known?.index ?? byIndex.length, event, nowMs);
+    node.modelsVersion = (known?.modelsVersion ?? 0) + 1;
+    node.pace = known?.pace ?? node.pace;
+    byIndex[node.index] = node;
+    nodes.set(event.identity.id, node);
+    changes += 1;
+    for (const { spec, model, startedAtMs, outputTokens } of event.running) {
+      pending.remove(spec.id);
+      const elsewhere = attempts.get(spec.id);
+      if (elsewhere !== undefined) end(elsewhere, null, null);
+      begin(spec, node, model, { startedAtMs, outputTokens, holdsTokens: false });
     }
+  };
+
+  const leave = (id: NodeId): void => {
+    const node = nodes.get(id);
+    if (node === undefined) return;
+    node.connected = false;
+    refresh(node);
+    changes += 1;
+  };
+
+  const remove = (id: NodeId): void => {
+    const node = nodes.get(id);
+    if (node === undefined) return;
+    for (const attempt of node.attempts.values()) end(attempt, null, null);
+    nodes.delete(id);
+    byIndex[node.index] = undefined;
+    changes += 1;
+  };
+
+  /** Answers whether anything may start because of it. */
+  const takeIn = (event: DispatchEvent): boolean => {
+    const nowMs = clock.now();
+    switch (event.kind) {
+      case "job-pending":
+        return !attempts.has(event.spec.id) && pending.add(event, nowMs);
+      case "job-gone": {
+        pending.remove(event.job);
+        const attempt = attempts.get(event.job);
+        if (attempt !== undefined) end(attempt, null, servedSoFar(attempt));
+        return true;
+      }
+      case "node-joined":
+        join(event);
+        return true;
+      case "node-reported": {
+        const node = nodes.get(event.node);
+        if (node === undefined) return false;
+        const leftBefore = node.tokensLeftToday;
+        const changed = takeReport(node, event.report, event.tokensLeftToday, nowMs);
+        if (changed || (node.tokensLeftToday ?? Infinity) > (leftBefore ?? Infinity)) changes += 1;
+        return true;
+      }
+      case "node-left":
+        leave(event.node);
+        return true;
+      case "node-removed":
+        remove(event.node);
+        return true;
+      case "attempt-progress": {
+        const attempt = attempts.get(event.job);
+        if (attempt === undefined) return false;
+        attempt.phase = event.phase;
+        attempt.outputTokens = event.outputTokens;
+        attempt.heardAtMs = nowMs;
+        attempt.node.plan = null;
+        return false;
+      }
+      case "attempt-ended": {
+        const attempt = attempts.get(event.job);
+        if (attempt === undefined) return false;
+        end(attempt, event.usage, event.usage);
+        const outputTokens = event.usage?.outputTokens ?? 0;
+        if (outputTokens > 0) outputs.learn(attempt.spec, attempt.model, outputTokens);
+        return true;
+      }
+      case "tick":
+        return true;
+    }
+    return assertNever(event);
+  };
+
+  const dispatch = (): readonly DispatchEffect[] => {
+    const nowMs = clock.now();
+    const effects: DispatchEffect[] = [];
+    runRound(state, nowMs, (candidate: RoundCandidate, { option, cost }: Choice, view: PassView) => {
+      const { spec, job } = candidate;
+      const node = state.nodeAt(option.node);
+      const model = node.report.models[option.model]?.name;
+      assert(model !== undefined, `${node.identity.name} has the model that was chosen`);
+      assert(node.attempts.size < node.report.slots, `${node.identity.name} has a free slot`);
+      const placement = explainAssigned(state, nowMs, candidate, { option, cost }, view);
+      pending.started(job, node);
+      begin(spec, node, model, { startedAtMs: nowMs, outputTokens: 0, holdsTokens: true });
+      const tier = node.tiers[model] ?? "edge";
+      effects.push({ kind: "assign", spec, node: node.identity.id, model, tier, placement });
+    });
     return effects;
   };
 
   return {
     step(event) {
-      const nowMs = clock.now();
-      switch (event.kind) {
-        case "job-pending":
-          if (!homes.has(event.spec.id)) waiting.set(event.spec.id, event);
-          break;
-        case "job-gone":
-          end(event.job);
-          break;
-        case "node-joined": {
-          const { identity, machine, report, tokensLeftToday } = event;
-          const tiers: Record<string, Tier> = Object.fromEntries(
-            report.models.map((model) => [model.name, tierOfModel(model)]),
-          );
-          for (const attempt of nodes.get(identity.id)?.active ?? []) homes.delete(attempt.job);
-          nodes.set(identity.id, {
-            identity,
-            machine,
-            report,
-            connected: true,
-            lastSeenMs: nowMs,
-            active: [],
-            tokensLeftToday,
-            tiers,
-          });
-          for (const run of event.running) {
-            end(run.spec.id);
-            const node = nodes.get(identity.id);
-            assert(node !== undefined, "the node just joined");
-            start(node, activeAttempt(run.spec, run.model, run.startedAtMs, run.outputTokens), run.spec);
-          }
-          break;
-        }
-        case "node-reported": {
-          const tiers: Record<string, Tier> = Object.fromEntries(
-            event.report.models.map((model) => [model.name, tierOfModel(model)]),
-          );
-          change(event.node, {
-            report: event.report,
-            tokensLeftToday: event.tokensLeftToday,
-            lastSeenMs: nowMs,
-            tiers,
-          });
-          break;
-        }
-        case "node-left":
-          change(event.node, { connected: false });
-          break;
-        case "node-removed":
-          for (const attempt of nodes.get(event.node)?.active ?? []) homes.delete(attempt.job);
-          nodes.delete(event.node);
-          break;
-        case "attempt-progress": {
-          const home = homes.get(event.job);
-          const node = home === undefined ? undefined : nodes.get(home);
-          if (node === undefined) break;
-          const active = node.active.map((attempt) =>
-            attempt.job === event.job
-              ? { ...attempt, phase: event.phase, outputTokens: event.outputTokens }
-              : attempt,
-          );
-          change(node.identity.id, { active });
-          break;
-        }
-        case "attempt-ended":
-          end(event.job);
-          break;
-        case "tick":
-          break;
-      }
-      return dispatch();
+      const mayStart = takeIn(event);
+      const isDue = pending.wakeUp(clock.now());
+      return mayStart || isDue ? dispatch() : [];
     },
-    explain(job) {
-      const found = waiting.get(job);
-      return found === undefined
-        ? null
-        : explainPlacement(found.spec, snapshot(), clock.now(), found.excludedNodes);
+    explain(id) {
+      const job = pending.find(id);
+      return job === undefined ? null : explainPending(state, clock.now(), job);
     },
-    snapshot,
-    pendingCount: () => waiting.size,
-    nextWakeMs() {
-      const due = [...waiting.values()].map((job) => job.notBeforeMs).filter((ms) => ms > clock.now());
-      return due.length === 0 ? null : Math.min(...due);
-    },
+    snapshot: () => ({
+      atMs: clock.now(),
+      nodes: Array.from(nodes.values(), viewOf),
+      pendingJobs: pending.count(),
+    }),
+    pendingCount: pending.count,
+    nextWakeMs: pending.nextWakeMs,
   };
 }
 
-const activeAttempt = (
-  spec: JobSpec,
-  model: string,
-  startedAtMs: number,
-  outputTokens: number,
-): ActiveAttempt => ({
-  job: spec.id,
-  model,
-  phase: outputTokens > 0 ? "decode" : "assigned",
-  startedAtMs,
-  promptTokens: spec.promptTokens,
-  maxOutputTokens: spec.maxOutputTokens,
-  outputTokens,
-});
+/** What a member had of an attempt that was cut short. */
+const servedSoFar = ({ phase, spec, outputTokens }: Attempt): Usage | null =>
+  phase === "decode" ? { promptTokens: spec.promptTokens, outputTokens } : null;

@@ -18,6 +18,7 @@ export const REFUSAL_REASONS = [
   "model-unhealthy",
   "memory-pressure",
   "thermal-critical",
+  "fair-order",
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
@@ -49,7 +50,13 @@ export interface CostTerms {
 }
 
 export type OptionVerdict =
-  | { readonly kind: "costed"; readonly model: string; readonly tier: Tier; readonly startsNow: boolean; readonly cost: CostTerms }
+  | {
+      readonly kind: "costed";
+      readonly model: string;
+      readonly tier: Tier;
+      readonly startsNow: boolean;
+      readonly cost: CostTerms;
+    }
   | { readonly kind: "refused"; readonly model: string | null; readonly refusals: readonly Refusal[] };
 
 /** What placement made of one node for one job. */
@@ -64,9 +71,21 @@ export interface NodeVerdict {
 export interface Placement {
   readonly atMs: number;
   readonly decision:
-    | { readonly kind: "assigned"; readonly node: NodeId; readonly nodeName: string; readonly model: string; readonly tier: Tier }
+    | {
+        readonly kind: "assigned";
+        readonly node: NodeId;
+        readonly nodeName: string;
+        readonly model: string;
+        readonly tier: Tier;
+      }
     /** A better node is worth waiting for. */
-    | { readonly kind: "held"; readonly forNode: NodeId; readonly forNodeName: string; readonly model: string; readonly expectedWaitS: number }
+    | {
+        readonly kind: "held";
+        readonly forNode: NodeId;
+        readonly forNodeName: string;
+        readonly model: string;
+        readonly expectedWaitS: number;
+      }
     /** Nothing feasible is free, others go first, or nothing feasible is connected. */
     | { readonly kind: "waiting"; readonly why: string }
     /** No known node could ever serve it. */

@@ -14,9 +14,7 @@ import type { Refusal, RefusalReason } from "./explanation.ts";
 export type NodeConditions = Pick<
   NodeView,
   "identity" | "report" | "connected" | "tokensLeftToday" | "tiers"
-> & {
-  readonly activeCount: number;
-};
+>;
 
 const count = (value: number): string => value.toLocaleString("en-US");
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
@@ -36,70 +34,74 @@ export const modelAnswersTo = (model: string, asked: string): boolean =>
 export const contextTokensOf = (spec: Pick<JobSpec, "promptTokens" | "maxOutputTokens">): number =>
   spec.promptTokens + spec.maxOutputTokens;
 
-/** What speaks against every model of a node for this job. Empty: nothing. `no-free-slot` is among them. */
-export function nodeRefusals(
+/**
+ * What speaks against every model of a node for this job; empty: nothing. A node whose slots are all taken is
+ * not refused: it is worth waiting for, and the wait is part of its cost.
+ */
+export const nodeRefusals = (
   spec: JobSpec,
   node: NodeConditions,
   excludedNodes: readonly NodeId[],
-): Refusal[] {
-  const { report, identity } = node;
+): Refusal[] => [
+  ...ownerRefusals(spec, node),
+  ...exclusionRefusals(node, excludedNodes),
+  ...openRefusals(node),
+  ...budgetRefusals(spec, node),
+];
+
+/** What speaks against one model of a node for this job; empty: nothing. */
+export const modelRefusals = (spec: JobSpec, node: NodeConditions, model: ModelReport): Refusal[] => [
+  ...kindRefusals(spec, node, model),
+  ...contextRefusals(spec, model),
+  ...readinessRefusals(node, model),
+];
+
+/** The submitter's word on whose nodes may see the job. */
+export function ownerRefusals(spec: JobSpec, { identity }: Pick<NodeConditions, "identity">): Refusal[] {
+  if (spec.privacy !== "own" || identity.owner === spec.member) return [];
+  return [
+    never(
+      "privacy-not-owner",
+      `the job may run on its member's own nodes only, ${identity.name} is another's`,
+    ),
+  ];
+}
+
+function exclusionRefusals({ identity }: NodeConditions, excludedNodes: readonly NodeId[]): Refusal[] {
+  if (!excludedNodes.includes(identity.id)) return [];
+  return [never("excluded-after-failure", `an earlier attempt failed on ${identity.name}`)];
+}
+
+/** What keeps a node from starting any job at present. */
+export function openRefusals({ report, identity, connected }: NodeConditions): Refusal[] {
   const found: Refusal[] = [];
-  if (spec.privacy === "own" && identity.owner !== spec.member) {
-    found.push(
-      never(
-        "privacy-not-owner",
-        `the job may run on its member's own nodes only, ${identity.name} is another member's`,
-      ),
-    );
-  }
-  if (excludedNodes.includes(identity.id)) {
-    found.push(never("excluded-after-failure", `an earlier attempt failed on ${identity.name}`));
-  }
-  if (!node.connected) found.push(notNow("disconnected", `${identity.name} is not connected`));
+  if (!connected) found.push(notNow("disconnected", `${identity.name} is not connected`));
   if (report.draining) found.push(notNow("draining", `${identity.name} takes nothing new`));
+  if (report.slots < 1) found.push(notNow("no-free-slot", `${identity.name} has no slot`));
   if (report.pressure === "critical") {
     found.push(notNow("memory-pressure", `memory pressure on ${identity.name} is critical`));
   }
-  if (report.thermal === "critical") {
-    found.push(notNow("thermal-critical", `${identity.name} is too hot`));
-  }
-  found.push(...budgetRefusals(spec, node), ...slotRefusals(node));
+  if (report.thermal === "critical") found.push(notNow("thermal-critical", `${identity.name} is too hot`));
   return found;
 }
 
 function budgetRefusals(spec: JobSpec, node: NodeConditions): Refusal[] {
   const hold = holdTokens(spec);
+  const { name } = node.identity;
   const { tokensPerDay } = node.report;
   if (tokensPerDay !== null && hold > tokensPerDay) {
     return [
       never(
         "budget-too-small",
-        `may take ${count(hold)} tokens, ${node.identity.name} serves ${count(tokensPerDay)} a day`,
+        `may take ${count(hold)} tokens, ${name} serves ${count(tokensPerDay)} a day`,
       ),
     ];
   }
   if (node.tokensLeftToday !== null && hold > node.tokensLeftToday) {
     const left = Math.max(0, node.tokensLeftToday);
-    return [
-      notNow(
-        "budget-spent",
-        `may take ${count(hold)} tokens, ${node.identity.name} has ${count(left)} left today`,
-      ),
-    ];
+    return [notNow("budget-spent", `may take ${count(hold)} tokens, ${name} has ${count(left)} left today`)];
   }
   return [];
-}
-
-function slotRefusals(node: NodeConditions): Refusal[] {
-  const { slots } = node.report;
-  if (node.activeCount < slots) return [];
-  const why = slots === 0 ? "has no slot" : `has ${count(node.activeCount)} of ${count(slots)} slots taken`;
-  return [notNow("no-free-slot", `${node.identity.name} ${why}`)];
-}
-
-/** What speaks against one model of a node for this job. Empty: nothing. */
-export function modelRefusals(spec: JobSpec, node: NodeConditions, model: ModelReport): Refusal[] {
-  return [...kindRefusals(spec, node, model), ...conditionRefusals(spec, node, model)];
 }
 
 /** Refusals that every job of the same target, endpoint, privacy and needs meets. */
@@ -131,30 +133,25 @@ export function kindRefusals(
   return found;
 }
 
-function conditionRefusals(spec: JobSpec, node: NodeConditions, model: ModelReport): Refusal[] {
-  const found: Refusal[] = [];
+function contextRefusals(spec: JobSpec, model: ModelReport): Refusal[] {
   const needed = contextTokensOf(spec);
-  if (needed > model.contextTokens) {
-    found.push(
-      never(
-        "context-too-small",
-        `needs ${count(needed)} tokens of context, ${model.name} has ${count(model.contextTokens)} here`,
-      ),
-    );
-  }
+  if (needed <= model.contextTokens) return [];
+  const has = `${model.name} has ${count(model.contextTokens)} here`;
+  return [never("context-too-small", `needs ${count(needed)} tokens of context, ${has}`)];
+}
+
+/** What keeps a node from running a model for any job at present. */
+export function readinessRefusals(node: Pick<NodeConditions, "report">, model: ModelReport): Refusal[] {
+  const found: Refusal[] = [];
   const { modelMemoryBytes, pressure, unhealthy } = node.report;
-  if (!model.cloud && !model.loaded && model.residentBytes > modelMemoryBytes) {
-    found.push(
-      never(
-        "memory-too-small",
-        `${model.name} takes ${gigabytes(model.residentBytes)}, models may use ${gigabytes(modelMemoryBytes)} here`,
-      ),
-    );
+  const mustLoad = !model.cloud && !model.loaded;
+  if (mustLoad && model.residentBytes > modelMemoryBytes) {
+    const takes = `${model.name} takes ${gigabytes(model.residentBytes)}`;
+    found.push(never("memory-too-small", `${takes}, models may use ${gigabytes(modelMemoryBytes)} here`));
   }
+  if (mustLoad && pressure === "warning")
+    found.push(notNow("memory-pressure", `no memory to load ${model.name} now`));
   const fault = unhealthy[model.name];
   if (fault !== undefined) found.push(notNow("model-unhealthy", `${model.name}: ${fault}`));
-  if (pressure === "warning" && !model.loaded && !model.cloud) {
-    found.push(notNow("memory-pressure", `no memory to load ${model.name} now`));
-  }
   return found;
 }

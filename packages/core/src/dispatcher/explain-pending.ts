@@ -1,0 +1,143 @@
+import type { Choice } from "../placement/choose.ts";
+import { couldNeverServe, decisionFor, nodeVerdict } from "../placement/explain.ts";
+import type { NodeVerdict, Placement, Refusal } from "../placement/explanation.ts";
+import { needsOf } from "../placement/plan-node.ts";
+import type { FleetNode } from "./fleet.ts";
+import { aheadOf, candidateOf } from "./gather.ts";
+import type { RoundCandidate } from "./gather.ts";
+import type { PendingJob } from "./pending-job.ts";
+import { runPass } from "./round.ts";
+import type { PassView, RoundState } from "./round.ts";
+import { usableBy } from "./usable.ts";
+
+/** Explanations from the dispatcher's own state: what a decision was made on, not a second opinion. */
+
+/** Larger fleets are explained in part: the nodes that were weighed, then others, up to this many. */
+const EXPLAINED_NODES_MAX = 32;
+
+/** The placement that goes with an assignment. */
+export function explainAssigned(
+  state: RoundState,
+  nowMs: number,
+  candidate: RoundCandidate,
+  choice: Choice,
+  view: PassView,
+): Placement {
+  return {
+    atMs: nowMs,
+    decision: decisionOf(state, choice),
+    nodes: verdicts(state, candidate, choice, view),
+  };
+}
+
+/** Why a pending job is where it is. */
+export function explainPending(state: RoundState, nowMs: number, job: PendingJob): Placement {
+  let placement: Placement | null = null;
+  let ahead = 0;
+  const asItEnded = runPass(state, nowMs, (candidate, choice, view) => {
+    if (candidate.job !== job) {
+      ahead += 1;
+      return "go-on";
+    }
+    const nodes = verdicts(state, candidate, choice, view);
+    const decision =
+      choice === null ? { kind: "waiting" as const, why: fairOrder(job) } : decisionOf(state, choice);
+    placement = { atMs: nowMs, decision, nodes };
+    return "stop";
+  });
+  return placement ?? explainAside(state, nowMs, job, ahead, asItEnded);
+}
+
+const fairOrder = (job: PendingJob): string =>
+  `others go first in the fair order: ${job.spec.member} has had more`;
+
+/** A job that had no turn: it backs off, no open node can serve it, or others go first. */
+function explainAside(
+  state: RoundState,
+  nowMs: number,
+  job: PendingJob,
+  ahead: number,
+  view: PassView,
+): Placement {
+  const usable = usableBy(job.kind, state.fleet());
+  const candidate = candidateOf(job, false, usable, usable.models, state.outputs);
+  if (candidate === null) {
+    const nodes = refusedVerdicts(state, job);
+    if (couldNeverServe(nodes)) {
+      return {
+        atMs: nowMs,
+        decision: { kind: "impossible", why: "no known node could ever serve it" },
+        nodes,
+      };
+    }
+    const why = nodes.length === 0 ? "no node has joined yet" : "no node that could serve it can now";
+    return { atMs: nowMs, decision: { kind: "waiting", why: backOff(job, nowMs) ?? why }, nodes };
+  }
+  const inWindow = candidate.options.some(({ node }) => view.mayUse(candidate, node));
+  const why =
+    backOff(job, nowMs) ?? (inWindow ? `at least ${ahead} smaller or older jobs go first` : fairOrder(job));
+  return { atMs: nowMs, decision: { kind: "waiting", why }, nodes: verdicts(state, candidate, null, view) };
+}
+
+const backOff = (job: PendingJob, nowMs: number): string | null =>
+  job.notBeforeMs > nowMs ? `is tried again from ${new Date(job.notBeforeMs).toISOString()}` : null;
+
+function decisionOf(state: RoundState, choice: Choice): Placement["decision"] {
+  const node = state.nodeAt(choice.option.node);
+  return decisionFor(choice, node, node.report.models[choice.option.model]?.name ?? "");
+}
+
+function verdicts(
+  state: RoundState,
+  candidate: RoundCandidate,
+  choice: Choice | null,
+  view: PassView,
+): readonly NodeVerdict[] {
+  const { spec, excludedNodes, options } = candidate;
+  const needOf = needsOf(spec, state.outputs.meansFor(spec));
+  const first = [choice?.option.node, ...options.map(({ node }) => node)].filter(
+    (index) => index !== undefined,
+  );
+  return nodesToExplain(state, first).map((node) =>
+    nodeVerdict(spec, node, excludedNodes, fairRefusals(state, candidate, node, view), (model) => {
+      const report = node.report.models[model];
+      const option = options.find((known) => known.node === node.index && known.model === model);
+      if (choice !== null && option !== undefined && option === choice.option) return choice.cost;
+      if (report === undefined)
+        throw new Error(`broken invariant: no model ${model} on ${node.identity.name}`);
+      return view.pass.costOf(candidate, option ?? { node: node.index, model, need: needOf(report) });
+    }),
+  );
+}
+
+/** The whole fleet in its order when it is small, else the given nodes before others. */
+function nodesToExplain(state: RoundState, first: readonly number[]): readonly FleetNode[] {
+  const fleet = state.fleet();
+  if (fleet.length <= EXPLAINED_NODES_MAX) return fleet;
+  const chosen = new Set<FleetNode>();
+  for (const index of first) if (chosen.size < EXPLAINED_NODES_MAX) chosen.add(state.nodeAt(index));
+  for (const node of fleet) if (chosen.size < EXPLAINED_NODES_MAX) chosen.add(node);
+  return [...chosen];
+}
+
+function fairRefusals(
+  state: RoundState,
+  candidate: RoundCandidate,
+  node: FleetNode,
+  view: PassView,
+): Refusal[] {
+  if (!node.open || view.mayUse(candidate, node.index)) return [];
+  const servedS = state.counters.servedS(candidate.spec.member);
+  const detail = `${candidate.spec.member} ${aheadOf(servedS, view.gathering.leastServedS(node.index))}`;
+  return [{ reason: "fair-order", passing: true, detail }];
+}
+
+/** Verdicts of a job that nothing can serve now: refusals only. */
+const refusedVerdicts = (state: RoundState, job: PendingJob): readonly NodeVerdict[] =>
+  nodesToExplain(state, []).map((node) =>
+    nodeVerdict(job.spec, node, job.excludedNodes, [], () => {
+      throw new Error(
+        `broken invariant: ${node.identity.name} could serve ${job.spec.id}, which no node can`,
+      );
+    }),
+  );

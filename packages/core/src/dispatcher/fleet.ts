@@ -1,0 +1,218 @@
+import { movePrice, spend, startPace } from "../budget/pace.ts";
+import type { BudgetPace } from "../budget/pace.ts";
+import { tierOfModel } from "../catalogue/tiers.ts";
+import type {
+  AttemptPhase,
+  Machine,
+  ModelReport,
+  NodeIdentity,
+  NodeReport,
+  NodeView,
+} from "../fleet/node.ts";
+import type { JobSpec, Usage } from "../job/job.ts";
+import { holdTokens } from "../job/job.ts";
+import { openRefusals, readinessRefusals } from "../placement/feasible.ts";
+import { planNode, weightOf } from "../placement/plan-node.ts";
+import type { ModelUse } from "../placement/plan-node.ts";
+import type { PlanNode } from "../placement/plan.ts";
+import type { JobId, Tier } from "../terms.ts";
+
+/** The nodes and their attempts, as the dispatcher keeps them: changed in place. */
+
+export interface Attempt {
+  readonly spec: JobSpec;
+  readonly node: FleetNode;
+  readonly model: string;
+  readonly startedAtMs: number;
+  readonly meanOutputTokens: number;
+  /** Reference-seconds that its member was charged for it. */
+  readonly chargedS: number;
+  phase: AttemptPhase;
+  outputTokens: number;
+  /** When phase or tokens were last heard of. */
+  heardAtMs: number;
+}
+
+export interface FleetNode {
+  /** The dispatcher's number of the node; never used again. */
+  readonly index: number;
+  readonly identity: NodeIdentity;
+  machine: Machine;
+  report: NodeReport;
+  tiers: Readonly<Record<string, Tier>>;
+  connected: boolean;
+  lastSeenMs: number;
+  /** As reported, less the holds of what was assigned since. */
+  tokensLeftToday: number | null;
+  readonly attempts: Map<JobId, Attempt>;
+  readonly uses: Map<string, Use>;
+  pace: BudgetPace;
+  /** Nothing keeps it from starting a job but its slots. */
+  open: boolean;
+  /** By model index: nothing keeps the model from running. */
+  ready: readonly boolean[];
+  /** Grows whenever the models, or what they are fit for, change. */
+  modelsVersion: number;
+  plan: { readonly atMs: number; readonly value: PlanNode } | null;
+}
+
+interface Use {
+  lastUseMs: number;
+  lastStartMs: number;
+  /** As of the last start; it fades since. */
+  startsPerSecond: number;
+}
+
+const USE_MEMORY_MS = 300_000;
+
+export function createFleetNode(
+  index: number,
+  joined: {
+    readonly identity: NodeIdentity;
+    readonly machine: Machine;
+    readonly report: NodeReport;
+    readonly tokensLeftToday: number | null;
+  },
+  nowMs: number,
+): FleetNode {
+  const node: FleetNode = {
+    index,
+    identity: joined.identity,
+    machine: joined.machine,
+    report: joined.report,
+    tiers: tiersOf(joined.report),
+    connected: true,
+    lastSeenMs: nowMs,
+    tokensLeftToday: joined.tokensLeftToday,
+    attempts: new Map(),
+    uses: new Map(),
+    pace: startPace(nowMs),
+    open: false,
+    ready: [],
+    modelsVersion: 0,
+    plan: null,
+  };
+  refresh(node);
+  return node;
+}
+
+/** Takes in a report. Answers whether the node may now serve what it could not before, or the reverse. */
+export function takeReport(
+  node: FleetNode,
+  report: NodeReport,
+  tokensLeftToday: number | null,
+  nowMs: number,
+): boolean {
+  const before = [node.open, node.ready.join(), node.report.slots].join();
+  const sameModels =
+    report.models.length === node.report.models.length &&
+    report.models.every((model, index) => isAlike(model, node.report.models[index]));
+  node.report = report;
+  node.lastSeenMs = nowMs;
+  node.tokensLeftToday = tokensLeftToday;
+  if (!sameModels) {
+    node.tiers = tiersOf(report);
+    node.modelsVersion += 1;
+  }
+  refresh(node);
+  return !sameModels || before !== [node.open, node.ready.join(), report.slots].join();
+}
+
+/** Works out again what the node is open to, after a change of its connection or report. */
+export function refresh(node: FleetNode): void {
+  node.open = openRefusals(node).length === 0;
+  node.ready = node.report.models.map((model) => readinessRefusals(node, model).length === 0);
+  node.plan = null;
+}
+
+export const hasFreeSlot = (node: FleetNode): boolean => node.attempts.size < node.report.slots;
+
+/** Starts an attempt: it holds its slot and its tokens at once. */
+export function startAttempt(attempt: Attempt, holdsTokens: boolean, nowMs: number): void {
+  const { node, spec, model } = attempt;
+  node.attempts.set(spec.id, attempt);
+  if (holdsTokens && node.tokensLeftToday !== null) node.tokensLeftToday -= holdTokens(spec);
+  const startsPerSecond = useOf(node, model, nowMs).startsPerSecond + 1000 / USE_MEMORY_MS;
+  node.uses.set(model, { lastUseMs: nowMs, lastStartMs: nowMs, startsPerSecond });
+  node.plan = null;
+}
+
+/** Ends an attempt. What it held and did not use is free again; when nobody knows what it used, nothing is. */
+export function endAttempt(attempt: Attempt, usage: Usage | null, nowMs: number): void {
+  const { node, spec, model } = attempt;
+  node.attempts.delete(spec.id);
+  const held = holdTokens(spec);
+  const used = usage === null ? held : usage.promptTokens + usage.outputTokens;
+  if (node.tokensLeftToday !== null) node.tokensLeftToday += held - used;
+  node.pace = spend(node.pace, used);
+  const use = node.uses.get(model);
+  if (use !== undefined) use.lastUseMs = nowMs;
+  node.plan = null;
+}
+
+/** The node as placement sees it now. */
+export function planOf(node: FleetNode, nowMs: number): PlanNode {
+  if (node.plan !== null && node.plan.atMs === nowMs) return node.plan.value;
+  const value = planNode({
+    report: node.report,
+    tiers: node.tiers,
+    attempts: Array.from(node.attempts.values(), (attempt) => ({
+      model: attempt.model,
+      phase: attempt.phase,
+      sinceHeardS: Math.max(0, nowMs - attempt.heardAtMs) / 1000,
+      promptTokens: attempt.spec.promptTokens,
+      maxOutputTokens: attempt.spec.maxOutputTokens,
+      outputTokens: attempt.outputTokens,
+      meanOutputTokens: attempt.meanOutputTokens,
+      weight: weightOf(attempt.spec),
+    })),
+    useOf: (model) => useOf(node, model, nowMs),
+    tokenPriceS: tokenPriceS(node, nowMs),
+  });
+  node.plan = { atMs: nowMs, value };
+  return value;
+}
+
+function useOf(node: FleetNode, model: string, nowMs: number): ModelUse {
+  const use = node.uses.get(model);
+  if (use === undefined) return { lastUseMs: 0, startsPerSecond: 0 };
+  const fade = Math.exp(-Math.max(0, nowMs - use.lastStartMs) / USE_MEMORY_MS);
+  return { lastUseMs: use.lastUseMs, startsPerSecond: use.startsPerSecond * fade };
+}
+
+function tokenPriceS(node: FleetNode, nowMs: number): number {
+  if (node.tokensLeftToday === null) return 0;
+  node.pace = movePrice(node.pace, node.tokensLeftToday, nowMs);
+  return node.pace.priceS;
+}
+
+export const viewOf = (node: FleetNode): NodeView => ({
+  identity: node.identity,
+  machine: node.machine,
+  report: node.report,
+  connected: node.connected,
+  lastSeenMs: node.lastSeenMs,
+  active: Array.from(node.attempts.values(), (attempt) => ({
+    job: attempt.spec.id,
+    model: attempt.model,
+    phase: attempt.phase,
+    startedAtMs: attempt.startedAtMs,
+    promptTokens: attempt.spec.promptTokens,
+    maxOutputTokens: attempt.spec.maxOutputTokens,
+    outputTokens: attempt.outputTokens,
+  })),
+  tokensLeftToday: node.tokensLeftToday,
+  tiers: node.tiers,
+});
+
+const tiersOf = (report: NodeReport): Record<string, Tier> =>
+  Object.fromEntries(report.models.map((model) => [model.name, tierOfModel(model)]));
+
+/** Whether a model is fit for the same jobs as before; its speed may have changed. */
+const isAlike = (one: ModelReport, other: ModelReport | undefined): boolean =>
+  other !== undefined &&
+  one.name === other.name &&
+  one.cloud === other.cloud &&
+  one.contextTokens === other.contextTokens &&
+  one.parameterCount === other.parameterCount &&
+  one.capabilities.join() === other.capabilities.join();

@@ -1,0 +1,113 @@
+import { assert } from "../assert.ts";
+import type { JobSpec } from "../job/job.ts";
+import { kindRefusals, ownerRefusals } from "../placement/feasible.ts";
+import type { MemberId } from "../terms.ts";
+import type { FleetNode } from "./fleet.ts";
+import { createHeap } from "./heap.ts";
+import type { Heap } from "./heap.ts";
+import { olderFirst, smallerFirst } from "./pending-job.ts";
+import type { PendingJob } from "./pending-job.ts";
+import { createShares } from "./shares.ts";
+import type { Shares } from "./shares.ts";
+
+/**
+ * Jobs that the same models may serve: same target, endpoint, privacy and needs. What a kind may use is
+ * worked out once per node and again when the node's models change.
+ */
+export interface JobKind {
+  readonly key: string;
+  /** Ready jobs of each member, small first. */
+  readonly byMember: Map<MemberId, Heap<PendingJob>>;
+  /** Ready jobs, oldest first. */
+  readonly byAge: Heap<PendingJob>;
+  readonly parked: Set<PendingJob>;
+  /** When the parked were last looked at, and the fleet's state of change then. */
+  parkedAtMs: number;
+  parkedAtChange: number;
+  /** Jobs younger than the oldest that started where it could have. */
+  overtakes: number;
+  readonly shares: Shares;
+  /** The fleet's state of change that `shares` covers. */
+  coveredChange: number;
+  /** Models by index of the node's report that the kind may use; by node index. */
+  readonly modelsFor: (node: FleetNode) => readonly number[];
+}
+
+export const kindKeyOf = (spec: JobSpec): string => {
+  const target = spec.target.kind === "tier" ? spec.target.tier : `=${spec.target.model}`;
+  const privacy = spec.privacy === "own" ? `own:${spec.member}` : spec.privacy;
+  return [spec.endpoint, target, privacy, [...spec.needs].sort().join()].join("|");
+};
+
+/** A kind as the given job defines it. */
+export function createJobKind(spec: JobSpec): JobKind {
+  /** By node index. */
+  const known: ({ readonly version: number; readonly models: readonly number[] } | undefined)[] = [];
+  return {
+    key: kindKeyOf(spec),
+    byMember: new Map(),
+    byAge: createHeap(olderFirst),
+    parked: new Set(),
+    parkedAtMs: 0,
+    parkedAtChange: 0,
+    coveredChange: -1,
+    overtakes: 0,
+    shares: createShares(),
+    modelsFor(node) {
+      const found = known[node.index];
+      if (found !== undefined && found.version === node.modelsVersion) return found.models;
+      const models = eligibleModels(spec, node);
+      known[node.index] = { version: node.modelsVersion, models };
+      return models;
+    },
+  };
+}
+
+function eligibleModels(spec: JobSpec, node: FleetNode): readonly number[] {
+  if (ownerRefusals(spec, node).length > 0) return [];
+  const models: number[] = [];
+  for (const [index, model] of node.report.models.entries()) {
+    if (kindRefusals(spec, node, model).length === 0) models.push(index);
+  }
+  return models;
+}
+
+/** Makes a job ready to start. */
+export function makeReady(job: PendingJob): void {
+  assert(job.place.state !== "ready", "a job is made ready once");
+  const { kind, spec } = job;
+  const heap = kind.byMember.get(spec.member) ?? createHeap(smallerFirst);
+  kind.byMember.set(spec.member, heap);
+  job.place = { state: "ready", bySize: heap.push(job), byAge: kind.byAge.push(job) };
+}
+
+/** Takes a ready or parked job out of its kind. */
+export function takeOut(job: PendingJob): void {
+  const { kind, place } = job;
+  if (place.state === "parked") kind.parked.delete(job);
+  if (place.state === "ready") {
+    if (kind.byAge.first() === job) kind.overtakes = 0;
+    kind.byAge.remove(place.byAge);
+    const heap = kind.byMember.get(job.spec.member);
+    heap?.remove(place.bySize);
+    if (heap?.size() === 0) kind.byMember.delete(job.spec.member);
+  }
+  job.place = { state: "out" };
+}
+
+/** Sets a ready job aside until the fleet changes. */
+export function park(job: PendingJob): void {
+  takeOut(job);
+  job.kind.parked.add(job);
+  job.place = { state: "parked" };
+}
+
+/** Makes every parked job of a kind ready again. */
+export function unpark(kind: JobKind): void {
+  const jobs = [...kind.parked];
+  kind.parked.clear();
+  for (const job of jobs) {
+    job.place = { state: "out" };
+    makeReady(job);
+  }
+}

@@ -1,0 +1,66 @@
+import { holdTokens } from "../job/job.ts";
+import type { JobSpec } from "../job/job.ts";
+import type { NodeId } from "../terms.ts";
+import { contextTokensOf } from "../placement/feasible.ts";
+import { weightOf } from "../placement/plan-node.ts";
+import type { HeapEntry } from "./heap.ts";
+import type { JobKind } from "./job-kind.ts";
+
+/** A job that waits. */
+export interface PendingJob {
+  readonly spec: JobSpec;
+  readonly kind: JobKind;
+  readonly excludedNodes: readonly NodeId[];
+  readonly notBeforeMs: number;
+  /** Order of arrival here. */
+  readonly arrival: number;
+  /** Grows with its work against its weight; only its order within a kind counts. */
+  readonly size: number;
+  readonly holdTokens: number;
+  readonly contextTokens: number;
+  place: PendingPlace;
+}
+
+/**
+ * `ready`: may start when a node suits. `backing-off`: not before its time. `parked`: no open node can serve
+ * it, though its kind is served; looked at again when the fleet changes and now and then.
+ */
+export type PendingPlace =
+  | { readonly state: "ready"; readonly bySize: HeapEntry<PendingJob>; readonly byAge: HeapEntry<PendingJob> }
+  | { readonly state: "backing-off"; readonly entry: HeapEntry<PendingJob> }
+  | { readonly state: "parked" }
+  | { readonly state: "out" };
+
+/** One prompt token takes about this part of the time of one output token. */
+const PROMPT_TOKEN_SHARE = 0.1;
+
+export function createPendingJob(
+  waiting: {
+    readonly spec: JobSpec;
+    readonly kind: JobKind;
+    readonly excludedNodes: readonly NodeId[];
+    readonly notBeforeMs: number;
+  },
+  arrival: number,
+  meanOutputTokens: number,
+): PendingJob {
+  const { spec } = waiting;
+  const outputTokens = Math.min(spec.maxOutputTokens, meanOutputTokens);
+  return {
+    ...waiting,
+    arrival,
+    size: (spec.promptTokens * PROMPT_TOKEN_SHARE + outputTokens) / weightOf(spec),
+    holdTokens: holdTokens(spec),
+    contextTokens: contextTokensOf(spec),
+    place: { state: "out" },
+  };
+}
+
+/** Small jobs first, older ones among equals. */
+export const smallerFirst = (one: PendingJob, other: PendingJob): boolean =>
+  one.size === other.size ? olderFirst(one, other) : one.size < other.size;
+
+export const olderFirst = (one: PendingJob, other: PendingJob): boolean =>
+  one.spec.submittedAtMs === other.spec.submittedAtMs
+    ? one.arrival < other.arrival
+    : one.spec.submittedAtMs < other.spec.submittedAtMs;

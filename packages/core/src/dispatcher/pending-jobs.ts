@@ -1,0 +1,123 @@
+import type { FairCounters } from "../fairness/counters.ts";
+import type { JobSpec } from "../job/job.ts";
+import type { JobId, NodeId } from "../terms.ts";
+import type { FleetNode } from "./fleet.ts";
+import { createHeap } from "./heap.ts";
+import { createJobKind, kindKeyOf, makeReady, takeOut } from "./job-kind.ts";
+import type { JobKind } from "./job-kind.ts";
+import type { OutputLengths } from "./output-lengths.ts";
+import { createPendingJob, olderFirst } from "./pending-job.ts";
+import type { PendingJob } from "./pending-job.ts";
+
+/** Every job that waits, by kind; changed in place, and fit for a hundred thousand. */
+export interface PendingJobs {
+  readonly kinds: ReadonlyMap<string, JobKind>;
+  /** Answers whether anything changed: a job that waits already in the same way is left alone. */
+  readonly add: (
+    waiting: {
+      readonly spec: JobSpec;
+      readonly excludedNodes: readonly NodeId[];
+      readonly notBeforeMs: number;
+    },
+    nowMs: number,
+  ) => boolean;
+  readonly remove: (id: JobId) => void;
+  /** The job starts on a node: it goes, and older jobs that could have used the node were overtaken. */
+  readonly started: (job: PendingJob, node: FleetNode) => void;
+  readonly find: (id: JobId) => PendingJob | undefined;
+  readonly count: () => number;
+  /** Makes ready what has backed off long enough; answers whether anything was. */
+  readonly wakeUp: (nowMs: number) => boolean;
+  readonly nextWakeMs: () => number | null;
+}
+
+/** Kinds without jobs are kept, for what was learned of them, up to this many. */
+const KINDS_MAX = 1_000;
+
+export function createPendingJobs(deps: {
+  readonly counters: FairCounters;
+  readonly outputs: OutputLengths;
+}): PendingJobs {
+  const jobs = new Map<JobId, PendingJob>();
+  const kinds = new Map<string, JobKind>();
+  const backingOff = createHeap<PendingJob>((one, other) => one.notBeforeMs < other.notBeforeMs);
+  let arrivals = 0;
+
+  const kindOf = (spec: JobSpec): JobKind => {
+    const key = kindKeyOf(spec);
+    const known = kinds.get(key);
+    if (known !== undefined) return known;
+    for (const kind of kinds.values()) {
+      if (kinds.size < KINDS_MAX) break;
+      if (kind.byAge.size() === 0 && kind.parked.size === 0) kinds.delete(kind.key);
+    }
+    const made = createJobKind(spec);
+    kinds.set(key, made);
+    return made;
+  };
+
+  const drop = (job: PendingJob): void => {
+    jobs.delete(job.spec.id);
+    if (job.place.state === "backing-off") backingOff.remove(job.place.entry);
+    else deps.counters.leave(job.spec.member);
+    takeOut(job);
+  };
+
+  const enter = (job: PendingJob): void => {
+    deps.counters.join(job.spec.member);
+    makeReady(job);
+  };
+
+  return {
+    kinds,
+    add({ spec, excludedNodes, notBeforeMs }, nowMs) {
+      const known = jobs.get(spec.id);
+      if (known !== undefined) {
+        const isSame =
+          known.notBeforeMs === notBeforeMs && known.excludedNodes.join() === excludedNodes.join();
+        if (isSame) return false;
+        drop(known);
+      }
+      arrivals += 1;
+      const meanTokens = deps.outputs.meansFor(spec)("");
+      const job = createPendingJob(
+        { spec, kind: kindOf(spec), excludedNodes, notBeforeMs },
+        arrivals,
+        meanTokens,
+      );
+      jobs.set(spec.id, job);
+      if (notBeforeMs > nowMs) job.place = { state: "backing-off", entry: backingOff.push(job) };
+      else enter(job);
+      return true;
+    },
+    remove(id) {
+      const job = jobs.get(id);
+      if (job !== undefined) drop(job);
+    },
+    started(job, node) {
+      for (const kind of kinds.values()) {
+        const oldest = kind.byAge.first();
+        if (oldest === undefined || oldest === job || !olderFirst(oldest, job)) continue;
+        if (kind.modelsFor(node).length > 0) kind.overtakes += 1;
+      }
+      drop(job);
+      job.kind.shares.note(node.index);
+    },
+    find: (id) => jobs.get(id),
+    count: () => jobs.size,
+    wakeUp(nowMs) {
+      let woke = false;
+      for (
+        let job = backingOff.first();
+        job !== undefined && job.notBeforeMs <= nowMs;
+        job = backingOff.first()
+      ) {
+        if (job.place.state === "backing-off") backingOff.remove(job.place.entry);
+        enter(job);
+        woke = true;
+      }
+      return woke;
+    },
+    nextWakeMs: () => backingOff.first()?.notBeforeMs ?? null,
+  };
+}

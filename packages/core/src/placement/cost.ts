@@ -1,0 +1,213 @@
+import type { CostTerms } from "./explanation.ts";
+import { modelAt } from "./plan.ts";
+import type { Need } from "./plan.ts";
+import {
+  aloneS,
+  evictionsFor,
+  evictionsWhenIdle,
+  finishTimesS,
+  isFull,
+  loadLeftS,
+  runsOthers,
+} from "./virtual-node.ts";
+import type { VirtualNode } from "./virtual-node.ts";
+
+/**
+ * The cost of one option for one job, in seconds of the job's time:
+ * wait + own time + weighted delay to co-runners + price of the node's time + eviction + budget price.
+ */
+
+/** What a job brings to its cost, besides what it needs of the option. */
+export interface CostContext {
+  /** What a second of its delay is worth; batch work less than interactive. */
+  readonly weight: number;
+  /** What a second of the node's time costs those who wait behind: the sum of their weights. */
+  readonly nodePrice: number;
+  /** Tokens that the job is expected to take from the node's budget. */
+  readonly tokens: number;
+  /** Jobs of the same class that wait, this one included. */
+  readonly waitingAlike: number;
+}
+
+export interface OptionCost {
+  /** `switch`: after the other models' attempts have ended. */
+  readonly kind: "join" | "switch";
+  readonly startsNow: boolean;
+  readonly loadS: number;
+  readonly evicted: readonly number[];
+  readonly terms: CostTerms;
+}
+
+/** Seconds that an attempt meets and causes. */
+interface Impact {
+  /** Own time, loading aside. */
+  readonly ownS: number;
+  /** Delay of co-runners, each by its weight. */
+  readonly othersS: number;
+  /** What it adds to the node's work. */
+  readonly workS: number;
+}
+
+/** Models that hinder each other this much are worth taking in turns. */
+const SWITCH_INTERFERENCE_MIN = 0.5;
+/** A switch that starts this close to now still counts as waiting. */
+const SWITCH_MARGIN_S = 1e-6;
+
+/** The cheaper of joining what runs and waiting for other models to end. */
+export function costOption(node: VirtualNode, model: number, need: Need, context: CostContext): OptionCost {
+  const evictions = evictionsFor(node, model);
+  const evicted = evictions ?? evictionsWhenIdle(node, model);
+  const loadS = loadLeftS(node, model);
+  const fixed = {
+    loadS,
+    need,
+    evictionS: evictionS(node, evicted, aloneS(need)),
+    budgetS: (node.plan.tokenPriceS * context.tokens) / context.weight,
+  };
+  const join =
+    evictions === null
+      ? null
+      : priced(node, "join", node.elapsedS, evicted, joinImpact(node, model, need), fixed, context);
+  const mayTakeTurns = runsOthers(node, model) && node.plan.interference >= SWITCH_INTERFERENCE_MIN;
+  if (join !== null && !mayTakeTurns) return join;
+  const { waitS, impact } = switchImpact(node, model, need, context);
+  const startS = node.elapsedS + waitS + SWITCH_MARGIN_S;
+  const after = priced(node, "switch", startS, evicted, impact, fixed, context);
+  return join !== null && join.terms.totalS <= after.terms.totalS ? join : after;
+}
+
+interface FixedCost {
+  readonly loadS: number;
+  readonly need: Need;
+  readonly evictionS: number;
+  readonly budgetS: number;
+}
+
+function priced(
+  node: VirtualNode,
+  kind: OptionCost["kind"],
+  waitS: number,
+  evicted: readonly number[],
+  impact: Impact,
+  fixed: FixedCost,
+  context: CostContext,
+): OptionCost {
+  const { loadS, need, evictionS, budgetS } = fixed;
+  const coRunnersS = impact.othersS / context.weight;
+  const queueS = (context.nodePrice * impact.workS) / context.weight;
+  const terms: CostTerms = {
+    waitS,
+    loadS,
+    prefillS: need.prefillS,
+    decodeS: need.decodeS,
+    sharingS: impact.ownS - aloneS(need),
+    coRunnersS,
+    queueS,
+    evictionS,
+    budgetS,
+    totalS: waitS + loadS + impact.ownS + coRunnersS + queueS + evictionS + budgetS,
+  };
+  return { kind, startsNow: kind === "join" && waitS === 0 && !isFull(node), loadS, evicted, terms };
+}
+
+/** Starting beside what runs. */
+export function joinImpact(node: VirtualNode, model: number, need: Need): Impact {
+  const { prefillS, decodeS } = need;
+  const batchFactor = modelAt(node.plan, model).capacity.batchFactor.value;
+  const chi = node.plan.interference;
+  const sameRuns = node.running.some((other) => other.model === model);
+  let batchedS = aloneS(need);
+  for (const other of node.running) {
+    if (other.model === model) batchedS += batchFactor * Math.min(other.decodeS, decodeS);
+  }
+  const byOthersS = chi < 1 ? chi * decodeS : decodeS;
+  let ownS = batchedS;
+  let othersS = 0;
+  for (const other of node.running) {
+    if (other.prefillS > 0) ownS += Math.min(other.prefillS, batchedS);
+    const leftS = other.prefillS + other.decodeS;
+    if (other.model === model) {
+      othersS += other.weight * (Math.min(prefillS, leftS) + batchFactor * Math.min(decodeS, other.decodeS));
+    } else {
+      const hinderedS = prefillS + (chi >= 1 && sameRuns ? batchFactor * decodeS : byOthersS);
+      othersS += other.weight * Math.min(hinderedS, leftS);
+    }
+  }
+  ownS += hinderedByOtherModelsS(node, model, batchedS);
+  return { ownS, othersS, workS: addedWorkS(node, model, need) };
+}
+
+/** Other models' batches take turns with ours, as long as the longest of each. */
+function hinderedByOtherModelsS(node: VirtualNode, model: number, withinS: number): number {
+  const chi = node.plan.interference;
+  let sumS = 0;
+  for (const [index, first] of node.running.entries()) {
+    if (first.model === model) continue;
+    if (node.running.findIndex((other) => other.model === first.model) !== index) continue;
+    let size = 0;
+    let longestS = 0;
+    for (const other of node.running) {
+      if (other.model !== first.model) continue;
+      size += 1;
+      longestS = Math.max(longestS, other.decodeS);
+    }
+    sumS += Math.min(1, chi * size) * Math.min(longestS, withinS);
+  }
+  return sumS;
+}
+
+/** Seconds of the node's time that a job adds: less than alone where it can share a batch. */
+export function addedWorkS(node: VirtualNode, model: number, need: Need): number {
+  const { prefillS, decodeS } = need;
+  const chi = node.plan.interference;
+  let longestS = 0;
+  let sameRuns = false;
+  for (const other of node.running) {
+    if (other.model === model) sameRuns = true;
+    if (other.model === model || chi < 1) longestS = Math.max(longestS, other.decodeS);
+  }
+  if (node.running.length === 0 || (chi >= 1 && !sameRuns)) return aloneS(need);
+  const batchFactor = modelAt(node.plan, model).capacity.batchFactor.value;
+  const factor = chi >= 1 ? batchFactor : Math.min(sameRuns ? batchFactor : chi, chi);
+  return prefillS + factor * Math.min(decodeS, longestS) + Math.max(0, decodeS - longestS);
+}
+
+/** Waiting until the other models' attempts have ended, then running with what is left of the same model. */
+function switchImpact(
+  node: VirtualNode,
+  model: number,
+  need: Need,
+  context: CostContext,
+): { readonly waitS: number; readonly impact: Impact } {
+  const { prefillS, decodeS } = need;
+  const batchFactor = modelAt(node.plan, model).capacity.batchFactor.value;
+  const finishesS = finishTimesS(node);
+  let waitS = 0;
+  for (const [index, other] of node.running.entries()) {
+    if (other.model !== model) waitS = Math.max(waitS, finishesS[index] ?? 0);
+  }
+  let ownS = aloneS(need);
+  let othersS = 0;
+  let survivors = 0;
+  for (const [index, other] of node.running.entries()) {
+    const leftS = (finishesS[index] ?? 0) - waitS;
+    if (other.model !== model || leftS <= 0) continue;
+    survivors += 1;
+    ownS += batchFactor * Math.min(leftS, decodeS);
+    othersS += other.weight * (Math.min(prefillS, leftS) + batchFactor * Math.min(decodeS, leftS));
+  }
+  const { slots } = node.plan;
+  const batch = Math.min(slots, survivors + Math.min(slots, Math.max(1, context.waitingAlike)));
+  const workS = prefillS + (decodeS * (1 + batchFactor * (batch - 1))) / batch;
+  return { waitS, impact: { ownS, othersS, workS } };
+}
+
+/** What throwing models out costs: their load again, as likely as one of them is wanted meanwhile. */
+function evictionS(node: VirtualNode, evicted: readonly number[], needS: number): number {
+  let sumS = 0;
+  for (const index of evicted) {
+    const { loadS, startsPerSecond } = modelAt(node.plan, index);
+    sumS += loadS * (1 - Math.exp(-startsPerSecond * (loadS + needS)));
+  }
+  return sumS;
+}

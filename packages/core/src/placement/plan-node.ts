@@ -1,0 +1,145 @@
+import { decodeStepMs, prefillMs } from "../capacity/decode.ts";
+import { referenceStepMs } from "../fairness/reference.ts";
+import type { AttemptPhase, ModelCapacity, ModelReport, NodeReport } from "../fleet/node.ts";
+import type { JobSpec } from "../job/job.ts";
+import type { Tier } from "../terms.ts";
+import { expectedMoreTokens } from "./expected-output.ts";
+import type { Need, PlanModel, PlanNode, Running } from "./plan.ts";
+
+/** From what is known of a node to the plan that placement decides on. */
+
+/** An attempt as far as its remaining time depends on it. */
+export interface PlannedAttempt {
+  readonly model: string;
+  readonly phase: AttemptPhase;
+  /** Since the phase or the token count was last heard of, seconds. */
+  readonly sinceHeardS: number;
+  readonly promptTokens: number;
+  readonly maxOutputTokens: number;
+  readonly outputTokens: number;
+  /** Mean output of its kind of job. */
+  readonly meanOutputTokens: number;
+  readonly weight: number;
+}
+
+/** How a model was used on a node so far. */
+export interface ModelUse {
+  readonly lastUseMs: number;
+  readonly startsPerSecond: number;
+}
+
+export interface PlanSource {
+  readonly report: NodeReport;
+  readonly tiers: Readonly<Record<string, Tier>>;
+  readonly attempts: readonly PlannedAttempt[];
+  readonly useOf: (model: string) => ModelUse;
+  readonly tokenPriceS: number;
+}
+
+/** What a second of delay of a job is worth. */
+export const weightOf = (spec: Pick<JobSpec, "band">): number => (spec.band === "batch" ? 0.1 : 1);
+
+/** What a job needs of any model, alone, when outputs of its kind on a model have the mean `meanOf(model)`. */
+export function needsOf(
+  spec: JobSpec,
+  meanOf: (model: string) => number,
+): (model: { readonly name: string; readonly capacity: ModelCapacity }) => Need {
+  let mean = Number.NaN;
+  let outputTokens = 0;
+  return ({ name, capacity }) => {
+    if (meanOf(name) !== mean) {
+      mean = meanOf(name);
+      outputTokens = expectedMoreTokens(mean, 0, spec.maxOutputTokens);
+    }
+    const contextTokens = spec.promptTokens + outputTokens / 2;
+    return {
+      prefillS: prefillMs(capacity, spec.promptTokens) / 1000,
+      decodeS: (outputTokens * decodeStepMs(capacity, contextTokens, 1)) / 1000,
+    };
+  };
+}
+
+export function planNode(source: PlanSource): PlanNode {
+  const { report, tiers, attempts } = source;
+  const inMemory = modelsInMemory(source);
+  const models = report.models.map((model, index): PlanModel => {
+    const use = source.useOf(model.name);
+    return {
+      name: model.name,
+      tier: tiers[model.name] ?? "edge",
+      capacity: model.capacity,
+      residentBytes: model.cloud ? 0 : model.residentBytes,
+      loadS: model.cloud ? 0 : model.capacity.loadMs.value / 1000,
+      loaded: inMemory.has(index),
+      lastUseMs: use.lastUseMs,
+      startsPerSecond: use.startsPerSecond,
+      speed: Math.min(1, referenceStepMs(model.capacity) / decodeStepMs(model.capacity, 0, 1)),
+    };
+  });
+  const running: Running[] = [];
+  for (const attempt of attempts) {
+    const index = report.models.findIndex((model) => model.name === attempt.model);
+    const model = report.models[index];
+    if (model === undefined) continue;
+    const batch = attempts.filter((other) => other.model === attempt.model).length;
+    running.push({ model: index, weight: attempt.weight, ...remainingOf(attempt, model, batch) });
+  }
+  return {
+    slots: report.slots - (attempts.length - running.length),
+    modelMemoryBytes: report.modelMemoryBytes,
+    interference: report.interference.value,
+    tokenPriceS: source.tokenPriceS,
+    models,
+    running,
+  };
+}
+
+/** Loaded models, and those on their way in; where both do not fit, idle ones count as thrown out already. */
+function modelsInMemory({ report, attempts, useOf }: PlanSource): Set<number> {
+  const busy = new Set<number>();
+  const idle: number[] = [];
+  for (const [index, model] of report.models.entries()) {
+    if (attempts.some((attempt) => attempt.model === model.name)) busy.add(index);
+    else if (model.loaded || model.cloud) idle.push(index);
+  }
+  const bytesOf = (index: number) => {
+    const model = report.models[index];
+    return model === undefined || model.cloud ? 0 : model.residentBytes;
+  };
+  const lastUseMs = (index: number) => useOf(report.models[index]?.name ?? "").lastUseMs;
+  let usedBytes = 0;
+  for (const index of busy) usedBytes += bytesOf(index);
+  for (const index of idle.sort((one, other) => lastUseMs(other) - lastUseMs(one))) {
+    usedBytes += bytesOf(index);
+    if (usedBytes <= report.modelMemoryBytes) busy.add(index);
+  }
+  return busy;
+}
+
+/** What an attempt still needs, alone: what was last heard of it, run on to now. */
+function remainingOf(
+  attempt: PlannedAttempt,
+  model: ModelReport,
+  batch: number,
+): Omit<Running, "model" | "weight"> {
+  const { capacity } = model;
+  const isLoading =
+    (attempt.phase === "assigned" || attempt.phase === "loading") && !model.loaded && !model.cloud;
+  let spareS = attempt.sinceHeardS;
+  const spend = (needS: number): number => {
+    const leftS = Math.max(0, needS - spareS);
+    spareS = Math.max(0, spareS - needS);
+    return leftS;
+  };
+  const loadS = isLoading ? spend(capacity.loadMs.value / 1000) : 0;
+  const prefillS = attempt.phase === "decode" ? 0 : spend(prefillMs(capacity, attempt.promptTokens) / 1000);
+  const contextTokens = attempt.promptTokens + attempt.outputTokens;
+  const sinceTokens = (spareS * 1000) / decodeStepMs(capacity, contextTokens, batch);
+  const outputTokens = attempt.outputTokens + sinceTokens;
+  const moreTokens = expectedMoreTokens(attempt.meanOutputTokens, outputTokens, attempt.maxOutputTokens);
+  return {
+    loadS,
+    prefillS,
+    decodeS: (moreTokens * decodeStepMs(capacity, contextTokens + moreTokens / 2, 1)) / 1000,
+  };
+}
