@@ -10,11 +10,11 @@ import {
   createMemoryOutputLog,
   type LedgerEntry,
 } from "@coop/core/testing";
+import { createVault } from "@coop/redis";
 import {
   createJobStore,
   createKeys,
   createOutputLog,
-  createVault,
   startTestRedis,
   type TestRedis,
 } from "@coop/redis/testing";

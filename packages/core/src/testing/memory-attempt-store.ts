@@ -182,7 +182,7 @@ function finish(
     { node: live.node, day: job.day },
     {
       toMember: charge,
-      toNode: -spent,
+      toNode: 0 - spent,
       toWaste: succeeded ? 0 : spent - charge,
       toAbsorbed: succeeded ? spent - charge : 0,
     },
@@ -224,7 +224,7 @@ function expire(parts: MemoryAttemptStoreParts, request: RetryRequest): RetryOut
       { node: live.node, day: job.day },
       {
         toMember: charge,
-        toNode: -(spent ?? 0),
+        toNode: 0 - (spent ?? 0),
         toWaste: (spent ?? 0) - charge,
         toAbsorbed: 0,
       },
@@ -288,10 +288,7 @@ function sweep({ jobs, settlement, policy }: MemoryAttemptStoreParts, nowMs: num
     epoch: job.epoch,
     node: liveState(job)?.node,
   }));
-  const overdue = [...jobs.values()]
-    .flatMap((job) => [...job.keptHolds].map(([epoch, kept]) => ({ job, epoch, kept })))
-    .filter(({ kept }) => kept.overdueAtMs <= nowMs)
-    .slice(0, policy.sweepMax);
+  const overdue = overdueHolds(jobs, nowMs).slice(0, policy.sweepMax);
   for (const { job, epoch } of overdue) settlement.settleKept(job, epoch, job.hold, "node-overdue");
   return {
     unfollowed,
@@ -300,6 +297,15 @@ function sweep({ jobs, settlement, policy }: MemoryAttemptStoreParts, nowMs: num
     fenced,
     overdueHolds: overdue.length,
   };
+}
+
+/** Kept holds that the node has not settled in time, in the order of their sorted set. */
+function overdueHolds(jobs: MemoryAttemptStoreParts["jobs"], nowMs: number) {
+  return [...jobs.values()]
+    .flatMap((job) => [...job.keptHolds].map(([epoch, { overdueAtMs }]) => ({ job, epoch, overdueAtMs })))
+    .filter(({ overdueAtMs }) => overdueAtMs <= nowMs)
+    .map((hold) => ({ ...hold, name: `${hold.job.spec.id}|${hold.epoch}` }))
+    .sort((a, b) => a.overdueAtMs - b.overdueAtMs || (a.name < b.name ? -1 : 1));
 }
 
 /** Order of a sorted set: by score, then by id. */

@@ -59,7 +59,7 @@ export function createMemorySettlement(deps: {
     job.keptHolds.delete(epoch);
     const used = Math.min(tokens, job.hold);
     accounts.settle(nodeAccount(kept.node, kept.day), job.hold, used);
-    enter(job, kind, epoch, kept, { toMember: 0, toNode: -used, toWaste: used, toAbsorbed: 0 });
+    enter(job, kind, epoch, kept, { toMember: 0, toNode: 0 - used, toWaste: used, toAbsorbed: 0 });
     return true;
   };
 
@@ -87,7 +87,7 @@ export function createMemorySettlement(deps: {
     enter(job, how.state, job.epoch, fenced && { node: fenced.node, day: job.day }, {
       toMember: charge,
       toNode: 0,
-      toWaste: -charge,
+      toWaste: 0 - charge,
       toAbsorbed: 0,
     });
     job.epoch += 1;

@@ -101,7 +101,7 @@ local function settleKeptHold(job, epoch, used, kind, now)
   call('HDEL', job.key, 'zombie:' .. epoch)
   call('ZREM', one.zombies, job.id .. '|' .. epoch)
   settleNode(node, day, hold, used)
-  enter(job, kind, epoch, node, day, now, 0, -used, used, 0)
+  enter(job, kind, epoch, node, day, now, 0, 0 - used, used, 0)
   return true
 end
 
@@ -128,7 +128,7 @@ local function stopJob(job, state, reason, charge, now)
   local fenced = isLive(job)
   if fenced then keepNodeHold(job, now) end
   settleMember(job, charge)
-  enter(job, state, job.epoch, fenced and job.node, fenced and job.day, now, charge, 0, -charge, 0)
+  enter(job, state, job.epoch, fenced and job.node, fenced and job.day, now, charge, 0, 0 - charge, 0)
   local prompt = job.state == 'running' and job.prompt or 0
   local usage = { promptTokens = prompt, outputTokens = job.delivered }
   local event = cjson.encode({ kind = state, reason = reason, usage = usage })

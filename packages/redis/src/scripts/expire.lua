@@ -31,7 +31,7 @@ local spent = observed and math.max(observed, charge)
 
 if spent then settleNode(job.node, job.day, job.hold, spent) else keepNodeHold(job, tonumber(now)) end
 if spent or fails then
-  enter(job, fails and 'failed' or 'retried', epoch, job.node, job.day, now, charge, -(spent or 0), (spent or 0) - charge, 0)
+  enter(job, fails and 'failed' or 'retried', epoch, job.node, job.day, now, charge, 0 - (spent or 0), (spent or 0) - charge, 0)
 end
 
 if fails then

@@ -27,7 +27,7 @@ local charge = succeeded and math.min(observed, job.hold) or chargeForFailure(jo
 local spent = math.max(observed, charge)
 settleMember(job, charge)
 settleNode(job.node, job.day, job.hold, spent)
-enter(job, state, epoch, job.node, job.day, now, charge, -spent,
+enter(job, state, epoch, job.node, job.day, now, charge, 0 - spent,
   succeeded and 0 or spent - charge, succeeded and spent - charge or 0)
 endJob(job, state, charge, epoch .. '-' .. (job.lastSeq + 1), ARGV[10], now,
   'attempts', job.attempts + 1, 'promptTokens', ARGV[5], 'outputTokens', ARGV[6],
