@@ -62,8 +62,11 @@ const jobOptions: JobsOptions = {
   removeOnFail: { count: keptFailed },
 };
 
-/** @param redis the connection of Q1, which nothing else writes BullMQ's keys on; the caller closes it */
-export async function openBullQueue(redis: Redis, prefix: string, log: Log): Promise<BullQueue> {
+/**
+ * Steps wait until Redis is there.
+ * @param redis the connection of Q1, which nothing else writes BullMQ's keys on; the caller closes it
+ */
+export function createBullQueue(redis: Redis, prefix: string, log: Log): BullQueue {
   const queue = new Queue(QUEUE_NAME, { connection: redis, prefix });
   const worker = new Worker(QUEUE_NAME, null, {
     connection: redis,
@@ -77,7 +80,6 @@ export async function openBullQueue(redis: Redis, prefix: string, log: Log): Pro
     log.debug({ err: error }, "BullMQ reports an error of its connection");
   queue.on("error", report);
   worker.on("error", report);
-  await Promise.all([queue.waitUntilReady(), worker.waitUntilReady()]);
 
   const handle = (id: string): Job => new Job(queue, "job", {}, jobOptions, id);
 
@@ -138,7 +140,7 @@ export async function openBullQueue(redis: Redis, prefix: string, log: Log): Pro
   return {
     keyPrefix: queue.toKey(""),
     perform,
-    activeIds: async () => await queue.getRanges(["active"]),
+    activeIds: async () => await queue.getRanges(["active"], 0, -1),
     delayedIds: async (limit) => await queue.getRanges(["delayed"], 0, limit - 1, true),
     async [Symbol.asyncDispose]() {
       await Promise.all([queue.close(), worker.close(true)]);

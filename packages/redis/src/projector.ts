@@ -1,7 +1,7 @@
 import { assert, type Clock, type Log } from "@coop/core";
 import type { Redis } from "ioredis";
 import { z } from "zod";
-import { openBullQueue, WrongClaim, type BullQueue, type QueueStep } from "./bull-queue.ts";
+import { createBullQueue, WrongClaim, type BullQueue, type QueueStep } from "./bull-queue.ts";
 import { jobSpecSchema } from "./job-record.ts";
 import type { Keys } from "./keys.ts";
 import { pause } from "./pause.ts";
@@ -32,8 +32,8 @@ export interface ProjectorDeps {
   readonly prefix: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** Opens BullMQ on a connection; tests make it fail. */
-  readonly openQueue?: (redis: Redis, prefix: string, log: Log) => Promise<BullQueue>;
+  /** Puts BullMQ on a connection; tests make it fail. */
+  readonly createQueue?: (redis: Redis, prefix: string, log: Log) => BullQueue;
 }
 
 const roundSize = 256;
@@ -75,20 +75,24 @@ export function createProjector(deps: ProjectorDeps): Projector {
     async run(signal) {
       if (signal.aborted) return;
       const redis = deps.connect();
-      const hangUp = (): void => void setTimeout(() => redis.disconnect(), lastRoundMs).unref();
-      signal.addEventListener("abort", hangUp, { once: true });
+      const createQueue = deps.createQueue ?? createBullQueue;
+      await using queue = createQueue(redis, deps.prefix, deps.log);
+      const projection = { ...deps, queue, run: deps.scriptsOn(redis), redis, bell, signal };
+      const over = new AbortController();
       try {
-        const openQueue = deps.openQueue ?? openBullQueue;
-        await using queue = await openQueue(redis, deps.prefix, deps.log);
-        await project({ ...deps, queue, run: deps.scriptsOn(redis), redis, bell, signal });
-      } catch (error) {
-        if (!signal.aborted) throw error;
-        deps.log.debug({ err: error }, "the projector was cut off while Redis did not answer");
+        await Promise.race([project(projection), cutOff(signal, over.signal)]);
       } finally {
+        over.abort();
         redis.disconnect();
       }
     },
   };
+}
+
+/** A round whose commands Redis does not answer must not hold up the end: its marks are still there. */
+async function cutOff(signal: AbortSignal, over: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  await pause(lastRoundMs, over);
 }
 
 interface Projection extends Pick<ProjectorDeps, "keys" | "clock" | "log"> {

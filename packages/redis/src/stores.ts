@@ -68,10 +68,11 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
   const { vault, log, prefix = DEFAULT_PREFIX } = options;
   const address: RedisAddress =
     "url" in options ? parseRedisAddress(options.url) : { kind: "socket", path: options.socketPath };
-  const open: Redis[] = [];
+  const open = new Set<Redis>();
   const connect = (use: ConnectionUse, name: string): Redis => {
     const redis = openConnection(address, use, name, log);
-    open.push(redis);
+    open.add(redis);
+    redis.once("end", () => open.delete(redis));
     return redis;
   };
   const close = async (): Promise<void> => {
