@@ -9,4 +9,5 @@ export * from "./proof.ts";
 export * from "./codec.ts";
 export * from "./join.ts";
 export * from "./http.ts";
+export * from "./placement.ts";
 export * from "./openai.ts";
