@@ -10,7 +10,7 @@ import {
   createMemoryOutputLog,
   type LedgerEntry,
 } from "@coop/core/testing";
-import { createVault } from "@coop/redis";
+import { createVault, type Vault } from "@coop/redis";
 import {
   createJobStore,
   createKeys,
@@ -46,10 +46,17 @@ export const openMemoryStores: OpenJobStores = async (policy = {}) => {
   };
 };
 
+/** The same on Redis, with a way to look behind the ports. */
+export interface RedisJobStores extends JobStores {
+  readonly redis: ReturnType<TestRedis["connect"]>;
+  readonly keys: ReturnType<typeof createKeys>;
+  readonly vault: Vault;
+}
+
 /** Opens stores under a prefix of their own in a test's Redis. */
 export const openRedisStores =
-  (server: TestRedis): OpenJobStores =>
-  async (policy = {}) => {
+  (server: TestRedis) =>
+  async (policy: Partial<StorePolicy> = {}): Promise<RedisJobStores> => {
     const prefix = server.prefix();
     const keys = createKeys(prefix);
     const directory = await mkdtemp(join(tmpdir(), "coop-vault-"));
@@ -67,6 +74,9 @@ export const openRedisStores =
       ledger: async () =>
         (await redis.xrange(keys.ledger, "-", "+")).map(([, fields]) => ledgerEntry(fields)),
       wakes,
+      redis,
+      keys,
+      vault,
       [Symbol.asyncDispose]: async () => {
         for (const connection of [redis, subscriber, ears]) connection.disconnect();
         await rm(directory, { recursive: true });
