@@ -19,7 +19,7 @@ import { buildJobSpec, createSeededRandom } from "@coop/core/testing";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { createBullQueue, type BullQueue } from "./bull-queue.ts";
+import { createBullQueue, WrongClaim, type BullQueue } from "./bull-queue.ts";
 import { createJobStore } from "./job-store.ts";
 import { createKeys, type Keys } from "./keys.ts";
 import { createProjector, type Projector } from "./projector.ts";
@@ -259,6 +259,33 @@ describe("the projector", () => {
     expect(await observer.getJobState(bad)).toBe("prioritized");
     expect(warnings).toEqual([bad, bad, bad]);
     expect(performance.now() - startedAt).toBeGreaterThan(700);
+  });
+
+  test("puts a job back that a failed claim took instead", async () => {
+    const [wanted, other] = [asJobId("job_wanted"), asJobId("job_other")];
+    const taken: string[] = [];
+    const vanishing: CreateQueue = (...args) => {
+      const queue = createBullQueue(...args);
+      const perform: BullQueue["perform"] = async (step) => {
+        if (step.step === "claim" && taken.length === 0) {
+          await observer.remove(wanted);
+          await expect(queue.perform(step)).rejects.toMatchObject({ claimed: other });
+          taken.push(await observer.getJobState(other));
+          throw new WrongClaim(wanted, other, null);
+        }
+        await queue.perform(step);
+      };
+      return { ...queue, perform };
+    };
+    await projecting(projectorOn(server.connect, vanishing), async () => {
+      await admit(wanted);
+      await admit(other);
+      await vi.waitUntil(async () => (await redis.zcard(keys.dirty)) === 0);
+      await lease(wanted);
+    });
+    expect(taken).toEqual(["active"]);
+    expect(await observer.getJobState(wanted)).toBe("active");
+    expect(await observer.getJobState(other)).toBe("prioritized");
   });
 
   test("stops with its signal even when Redis does not answer", async () => {
