@@ -79,24 +79,15 @@ export function createOutputLog({ redis, subscriber, prefix, vault }: OutputLogO
   });
   subscriber.on("end", () => everyFollower((follower) => void (follower.lost = true)));
 
-  let subscription: Promise<unknown> | null = null;
-  /** Resolves when entries published from now on arrive here. */
-  const subscribe = async (): Promise<void> => {
-    subscription ??= answered(subscriber.subscribe(keys.outputChannel));
-    try {
-      await subscription;
-    } catch (error) {
-      subscription = null;
-      throw error;
-    }
-  };
-  // After a reconnection, whatever was published in between has to be read: once messages come again.
-  subscriber.on("ready", () => {
+  // At first and after each reconnection: what was published before messages arrive (again) has to be read.
+  const subscribe = (): void => {
     subscriber.subscribe(keys.outputChannel).then(
       () => everyFollower((follower) => void (follower.stale = true)),
       () => subscriber.disconnect(true),
     );
-  });
+  };
+  subscriber.on("ready", subscribe);
+  subscribe();
 
   const readPage = async (job: JobId, after: OutputPosition): Promise<readonly OutputEntry[]> => {
     const rows = await answered(
@@ -151,7 +142,6 @@ export function createOutputLog({ redis, subscriber, prefix, vault }: OutputLogO
     signal: AbortSignal,
   ): AsyncGenerator<OutputEntry, void> {
     let position = after;
-    await patiently(subscribe, signal);
     while (!signal.aborted) {
       const entries = follower.stale
         ? await patiently(() => catchUp(follower, job, position), signal)
