@@ -24,8 +24,11 @@ export function openConnection(address: RedisAddress, use: ConnectionUse, name: 
     }),
   );
   let away = false;
-  redis.on("error", (error) => {
-    if (!away) log.error({ err: error, connection: name }, "no connection to Redis; trying until it is back");
+  let lastError: unknown = "the connection was closed";
+  redis.on("error", (error) => (lastError = error));
+  redis.on("reconnecting", () => {
+    if (!away)
+      log.error({ err: lastError, connection: name }, "no connection to Redis; trying until it is back");
     away = true;
   });
   redis.on("ready", () => {

@@ -58,7 +58,7 @@ export interface Stores extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-const connectWithinMs = 10_000;
+const connectWithinMs = 5_000;
 
 /**
  * Connects to Redis, checks that it may hold the co-op's jobs, and opens every port on it.

@@ -19,6 +19,9 @@ export interface TestRedis extends AsyncDisposable {
   flush(): Promise<void>;
   /** Kills it without warning and waits until it is gone. */
   kill9(): Promise<void>;
+  /** Stops it from answering, with its connections open, until `thaw`. */
+  freeze(): void;
+  thaw(): void;
   /** Starts it again on the same data and socket. */
   restart(): Promise<void>;
   /** Ends it and removes its data. */
@@ -66,6 +69,8 @@ export async function startTestRedis(log: Log = silent): Promise<TestRedis> {
       redis.disconnect();
     },
     kill9,
+    freeze: () => void process.kill(pid, "SIGSTOP"),
+    thaw: () => void process.kill(pid, "SIGCONT"),
     restart: async () => {
       await launchRedis(program, place);
       pid = await pidAt(place.socketPath);
