@@ -199,7 +199,7 @@ describe.each(eachJobStores())("settlement in the job store on %s", (_name, open
       expect(await nodeAccount(stores)).toEqual({ usedTokens: 40, heldTokens: 0 });
     });
 
-    test("fails an attached job that had shown output, with what was shown", async () => {
+    test("fails a job that had shown output, with what was shown", async () => {
       await using stores = await openJob(open, "running");
       await stores.jobs.append(frame(1));
       expect(await stores.jobs.expire(retry())).toEqual({ kind: "failed", chargedTokens: 5 });
@@ -220,22 +220,26 @@ describe.each(eachJobStores())("settlement in the job store on %s", (_name, open
       expect(await imbalances(stores)).toEqual([]);
     });
 
-    test("starts a detached job from scratch and says so", async () => {
-      await using stores = await openJob(open, "running", { attachment: "detached" });
-      const { jobs } = stores;
-      await jobs.append(frame(1));
-      expect(await jobs.expire(retry())).toMatchObject({
-        kind: "requeued",
-        record: { deliveredTokens: 0, deliveredBytes: 0, lastSeq: 0 },
-      });
-      await jobs.lease(leaseOf({ node: pi }));
-      await jobs.append(frame(1, { epoch: 2 }));
-      expect(await stores.output.read(job, START_OF_OUTPUT)).toMatchObject([
-        { position: { epoch: 2, seq: 0 }, event: { kind: "placed", node: pi, restarted: true } },
-        { position: { epoch: 2, seq: 1 }, event: { kind: "deltas" } },
-      ]);
-      expect(await jobs.finish(fence, job, 2, success(30, 5), noonMs)).toMatchObject({ chargedTokens: 35 });
-    });
+    const unseen = [{ attachment: "detached" }, { attachment: "attached", streamed: false }] as const;
+    test.each(unseen)(
+      "starts a job whose output nobody saw from scratch and says so: %j",
+      async (changes) => {
+        await using stores = await openJob(open, "running", changes);
+        const { jobs } = stores;
+        await jobs.append(frame(1));
+        expect(await jobs.expire(retry())).toMatchObject({
+          kind: "requeued",
+          record: { deliveredTokens: 0, deliveredBytes: 0, lastSeq: 0 },
+        });
+        await jobs.lease(leaseOf({ node: pi }));
+        await jobs.append(frame(1, { epoch: 2 }));
+        expect(await stores.output.read(job, START_OF_OUTPUT)).toMatchObject([
+          { position: { epoch: 2, seq: 0 }, event: { kind: "placed", node: pi, restarted: true } },
+          { position: { epoch: 2, seq: 1 }, event: { kind: "deltas" } },
+        ]);
+        expect(await jobs.finish(fence, job, 2, success(30, 5), noonMs)).toMatchObject({ chargedTokens: 35 });
+      },
+    );
   });
 
   test("settleNode settles a fenced-off epoch once, for the node that had it, at most for its hold", async () => {

@@ -74,6 +74,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
       maxOutputTokens: limit.tokens,
       band: submission.band,
       attachment: submission.attachment,
+      streamed: submission.streamed,
       submittedAtMs: nowMs,
       deadlineMs: submission.deadlineMs,
       session: submission.session,

@@ -27,12 +27,16 @@ export interface AttachedJob extends Admitted {
   readonly reader: OutputReader;
 }
 
-/** Admits a request's work and follows it; a member who goes takes the job along. */
+/**
+ * Admits a request's work and follows it; a member who goes takes the job along.
+ * @param streamed the member sees output as it comes
+ */
 export async function startAttached(
   deps: AttachedDeps,
   c: ApiContext,
   work: Work,
   bodyText: string,
+  streamed: boolean,
 ): Promise<AttachedJob> {
   const { privacy, session, idempotency } = readOptions(c, bodyText, work.conversation);
   const admitted = await deps.admit(
@@ -44,6 +48,7 @@ export async function startAttached(
       idempotency,
       band: "interactive",
       attachment: "attached",
+      streamed,
       deadlineMs: deps.clock.now() + deps.defaults.attachedDeadlineMs,
       metadata: {},
     },

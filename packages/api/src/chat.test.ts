@@ -87,29 +87,21 @@ describe("an answer in one piece", () => {
     expect(await byMember.json()).toMatchObject({ choices: [{ finish_reason: "length" }] });
   });
 
-  test("is folded from the attempt that won: what a lost one produced is discarded", async () => {
+  test("is that of the attempt that won; a streamed one cannot begin anew", async () => {
     world.onAdmitted(async (spec) => {
       const first = await world.start(spec);
-      await world.desk.expire({
-        fence: 0,
-        job: spec.id,
-        epoch: first.epoch,
-        failure: "node-lost",
-        message: "gone",
-        usage: { promptTokens: 0, outputTokens: 0 },
-        excludeNode: true,
-        counts: true,
-        notBeforeMs: 0,
-        maxAttempts: 3,
-        nowMs: world.clock.now(),
-      });
+      await first.say("Wrong");
+      if ((await world.lose(first)) === "failed") return;
       const second = await world.start(spec, undefined, "air");
       await second.say("Right");
       await second.succeed();
     });
-    const response = await world.post("/v1/chat/completions", chatBody());
-    expect(await response.json()).toMatchObject({ choices: [{ message: { content: "Right" } }] });
-    expect(response.headers.get("x-coop-node")).toBe("air");
+    const whole = await world.post("/v1/chat/completions", chatBody());
+    expect(await whole.json()).toMatchObject({ choices: [{ message: { content: "Right" } }] });
+    expect(whole.headers.get("x-coop-node")).toBe("air");
+    const streamed = await (await world.post("/v1/chat/completions", chatBody({ stream: true }))).text();
+    expect(streamed).toContain("Wrong");
+    expect(events(streamed).at(-1)).toMatchObject({ error: { code: "node_lost" } });
   });
 
   test("hands the engine what the member asked for, and nothing else", async () => {

@@ -20,7 +20,10 @@ export interface Work {
 }
 
 /** Work with everything else that a member says about it. */
-export interface Submission extends Pick<JobSpec, "band" | "attachment" | "deadlineMs" | "session"> {
+export interface Submission extends Pick<
+  JobSpec,
+  "band" | "attachment" | "streamed" | "deadlineMs" | "session"
+> {
   readonly work: Work;
   readonly privacy: Privacy;
   readonly metadata: Readonly<Record<string, string>>;

@@ -92,6 +92,7 @@ async function admit({ keys, run, vault }: JobStoreParts, request: AdmitRequest)
       spec.attachment === "attached" ? (request.followedUntilMs ?? "") : "",
       idempotency?.key ?? "",
       idempotency?.bodyHash ?? "",
+      spec.streamed ? "1" : "0",
     ]),
   );
   switch (reply[0]) {

@@ -37,6 +37,7 @@ export const jobSpecSchema: z.ZodType<JobSpec> = z.object({
   maxOutputTokens: count,
   band: z.enum(["interactive", "batch"]),
   attachment: z.enum(["attached", "detached"]),
+  streamed: z.boolean(),
   submittedAtMs: count,
   deadlineMs: count,
   session: z.string().nullable(),

@@ -62,6 +62,7 @@ async function submit(deps: JobRoutesDeps, c: ApiContext): Promise<Response> {
       idempotency,
       band: request.band,
       attachment: "detached",
+      streamed: false,
       deadlineMs: clock.now() + lastsMs,
       metadata: request.metadata,
     },

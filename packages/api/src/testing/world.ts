@@ -239,6 +239,28 @@ export async function createWorld(options: WorldOptions = {}) {
     };
   };
 
+  /** The node of an attempt goes away; says what became of the job. */
+  const lose = async ({ spec, epoch }: PlayedAttempt): Promise<"requeued" | "failed"> => {
+    const outcome = await desk.expire({
+      fence: FENCE,
+      job: spec.id,
+      epoch,
+      failure: "node-lost",
+      message: "the node went away",
+      usage: { promptTokens: 0, outputTokens: 0 },
+      excludeNode: true,
+      counts: true,
+      notBeforeMs: 0,
+      maxAttempts: 3,
+      nowMs: clock.now(),
+    });
+    assert(
+      outcome.kind === "requeued" || outcome.kind === "failed",
+      `${spec.id} is lost, not ${outcome.kind}`,
+    );
+    return outcome.kind;
+  };
+
   const request = async (
     path: string,
     init: RequestInit & { readonly key?: string } = {},
@@ -269,6 +291,7 @@ export async function createWorld(options: WorldOptions = {}) {
     bob,
     operator,
     start,
+    lose,
     request,
     post,
     admitted,

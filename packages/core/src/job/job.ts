@@ -26,6 +26,11 @@ export interface JobSpec {
   readonly band: "interactive" | "batch";
   /** Attached: cancelled when nobody follows it any more. Detached: runs whoever watches. */
   readonly attachment: "attached" | "detached";
+  /**
+   * Somebody sees output as it comes, so that an attempt which produced any cannot be replaced by another.
+   * Otherwise only the whole answer counts.
+   */
+  readonly streamed: boolean;
   readonly submittedAtMs: number;
   /** When the job expires if it has not finished, milliseconds since the Unix epoch. */
   readonly deadlineMs: number;

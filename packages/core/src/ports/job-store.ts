@@ -117,7 +117,7 @@ export interface RetryRequest {
 
 export type RetryOutcome =
   | { readonly kind: "requeued"; readonly record: JobRecord }
-  /** Out of attempts, or an attached stream had already delivered output. */
+  /** Out of attempts, or somebody had already seen output. */
   | { readonly kind: "failed"; readonly chargedTokens: number }
   | { readonly kind: "stale" }
   | { readonly kind: "fenced" };

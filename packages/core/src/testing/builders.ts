@@ -32,6 +32,7 @@ export function buildJobSpec(changes: Partial<JobSpec> = {}): JobSpec {
     maxOutputTokens: 512,
     band: "interactive",
     attachment: "attached",
+    streamed: changes.attachment !== "detached",
     submittedAtMs: NOON_MS,
     deadlineMs: NOON_MS + 300_000,
     session: null,

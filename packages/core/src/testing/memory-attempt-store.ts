@@ -208,7 +208,7 @@ function expire(parts: MemoryAttemptStoreParts, request: RetryRequest): RetryOut
   const { job, live } = found;
   const { epoch, usage } = request;
   const attempts = job.attempts + (request.counts ? 1 : 0);
-  const shown = job.spec.attachment === "attached" && job.lastSeq > 0;
+  const shown = job.spec.streamed && job.lastSeq > 0;
   const fails = shown || attempts >= request.maxAttempts;
   const charge = fails ? chargeForFailure(job) : 0;
 

@@ -13,7 +13,7 @@ export const nodeAccount = (node: string, day: string): string => `node ${node} 
 
 /** What the member pays for an attempt that ended badly: the output that someone could see. */
 export const chargeForFailure = (job: MemoryJob): number =>
-  job.spec.attachment === "attached" ? Math.min(job.delivered, job.hold) : 0;
+  job.spec.streamed ? Math.min(job.delivered, job.hold) : 0;
 
 /** The rules by which the memory job store settles holds and ends jobs. */
 export function createMemorySettlement(deps: {

@@ -16,7 +16,7 @@ local function isFenced(fence)
 end
 
 local FIELDS = {
-  'state', 'epoch', 'ver', 'member', 'month', 'hold', 'prompt', 'attachment', 'privacy', 'submittedAt', 'deadline',
+  'state', 'epoch', 'ver', 'member', 'month', 'hold', 'prompt', 'attachment', 'streamed', 'privacy', 'submittedAt', 'deadline',
   'node', 'day', 'delivered', 'lastSeq', 'attempts', 'excluded',
   'charged', 'leaseFence', 'restarted',
 }
@@ -107,7 +107,7 @@ end
 
 -- What the member pays for an attempt that ended badly: the output that someone could see.
 local function chargeForFailure(job)
-  return job.attachment == 'attached' and math.min(job.delivered, job.hold) or 0
+  return job.streamed == '1' and math.min(job.delivered, job.hold) or 0
 end
 
 -- Ends the job: fields of its end, last output entry, sets, retention. The caller settles the holds.

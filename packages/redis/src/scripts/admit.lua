@@ -5,6 +5,7 @@
 --       9 deadline  10 now  11 spec (JSON)  12 metadata (JSON)  13 payload (sealed)
 --       14 quota, '' for none  15 cap on the member's pending jobs  16 cap on all pending jobs
 --       17 followed until, '' when detached  18 idempotency key, '' for none  19 hash of the body
+--       20 '1' when somebody sees output as it comes
 -- Returns {'admitted'} | {'duplicate', job} | {'idempotency-conflict', job}
 --       | {'quota-exceeded', used, held} | {'too-many-pending', 'member' | 'co-op'}
 -- Guards: a known job id answers `admitted` and changes nothing; a known idempotency key answers its job.
@@ -38,7 +39,7 @@ end
 call('HINCRBY', account, 'held', hold)
 call('HSET', job.key,
   'state', 'queued', 'epoch', 0, 'ver', nextVer(job, now), 'member', member, 'month', month, 'hold', hold, 'prompt', ARGV[5],
-  'attachment', ARGV[6], 'privacy', ARGV[7], 'submittedAt', ARGV[8], 'deadline', ARGV[9], 'notBefore', ARGV[8],
+  'attachment', ARGV[6], 'streamed', ARGV[20], 'privacy', ARGV[7], 'submittedAt', ARGV[8], 'deadline', ARGV[9], 'notBefore', ARGV[8],
   'attempts', 0, 'excluded', '', 'delivered', 0, 'bytes', 0, 'lastSeq', 0, 'spec', ARGV[11], 'metadata', ARGV[12])
 call('HSET', many.kept .. id, 'payload', ARGV[13])
 call('ZADD', one.deadlines, ARGV[9], id)

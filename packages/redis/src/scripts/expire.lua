@@ -6,7 +6,7 @@
 --       9 '1' counts as an attempt  10 not before  11 most attempts  12 now
 -- Returns {'requeued', the job's hash as HGETALL gives it} | {'failed', charge} | {'stale'} | {'fenced'}
 -- Guards: leader's fence; current epoch of a live job. Repeated: the same answer, nothing changes.
--- Rules: an attached job that showed output fails, as does one that is out of attempts; any other is queued
+-- Rules: a job whose output somebody saw fails, as does one that is out of attempts; any other is queued
 --        from scratch: its output so far is void and the member's hold stays. Unknown usage keeps the
 --        node's hold until the node tells or it is overdue.
 
@@ -24,7 +24,7 @@ if job.epoch ~= tonumber(epoch) or not isLive(job) then
 end
 
 local attempts = job.attempts + (ARGV[9] == '1' and 1 or 0)
-local shown = job.attachment == 'attached' and job.lastSeq > 0
+local shown = job.streamed == '1' and job.lastSeq > 0
 local fails = shown or attempts >= tonumber(ARGV[11])
 local charge = fails and chargeForFailure(job) or 0
 local spent = observed and math.max(observed, charge)

@@ -19,7 +19,7 @@ export const chatCompletions =
     const createdMs = deps.clock.now();
     const body = await readJson(c);
     const request = parseBody(chatCompletionRequestSchema, body.value);
-    const attached = await startAttached(deps, c, chatWork(request), body.text);
+    const attached = await startAttached(deps, c, chatWork(request), body.text, request.stream === true);
     if (request.stream === true) return streamAnswer(deps, c, request, attached, createdMs);
     const whole = await awaitWhole(c, attached);
     return whole === null

@@ -12,7 +12,10 @@ export const embeddings =
   async (c: ApiContext): Promise<Response> => {
     const body = await readJson(c);
     const request = parseBody(embeddingsRequestSchema, body.value);
-    const whole = await awaitWhole(c, await startAttached(deps, c, embeddingsWork(request), body.text));
+    const whole = await awaitWhole(
+      c,
+      await startAttached(deps, c, embeddingsWork(request), body.text, false),
+    );
     if (whole === null) return clientGone();
     return c.json(embeddingList(whole.output, whole.end.usage, request.encoding_format ?? "float"));
   };
