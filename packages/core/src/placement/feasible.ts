@@ -16,7 +16,8 @@ export type NodeConditions = Pick<
   "identity" | "report" | "connected" | "tokensLeftToday" | "tiers"
 >;
 
-const count = (value: number): string => value.toLocaleString("en-US");
+const grouped = new Intl.NumberFormat("en-US");
+const count = (value: number): string => grouped.format(value);
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
 
 const never = (reason: RefusalReason, detail: string): Refusal => ({ reason, passing: false, detail });
