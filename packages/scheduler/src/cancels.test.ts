@@ -36,6 +36,7 @@ describe("a job that is cancelled", () => {
     const say = wordsOf(await agent.take("assign"));
     await cancel(job);
     expect(await agent.take("cancel")).toMatchObject({ job, epoch: 1 });
+    expect(server.scheduler.state()).toMatchObject({ runningAttempts: 0 });
     agent.send(say.aborted({ promptTokens: 0, outputTokens: 0 }));
     expect(await agent.take("settled")).toMatchObject({ job, epoch: 1 });
     expect((await coop.record(job)).state).toMatchObject({ state: "cancelled", chargedTokens: 0 });
@@ -171,6 +172,14 @@ describe("repeated frames", () => {
     agent.send(say.done(1, { promptTokens: 50, outputTokens: 4_000 }));
     await agent.take("settled");
     expect(await coop.account()).toEqual({ usedTokens: 50 + 10 + 64, heldTokens: 0 });
+  });
+
+  test("a frame that claims more tokens than it has bytes is believed up to its bytes", async () => {
+    const agent = await join(server, await coop.register("studio"));
+    const job = await coop.submit();
+    agent.send(wordsOf(await agent.take("assign")).output(1, "ten bytes.", 400));
+    await agent.take("ack");
+    expect(await coop.record(job)).toMatchObject({ deliveredTokens: 18 });
   });
 
   test("a hole in the output breaks the connection, so that the agent sends it again", async () => {

@@ -140,20 +140,27 @@ describe("a standby", () => {
     expect(standby.scheduler.state()).toMatchObject({ kind: "leading", fence: 2, connectedNodes: 1 });
   });
 
-  test("takes over while the old leader still believes: the old one's writes change nothing and it steps down", async () => {
-    const key = await coop.register("studio");
-    const agent = await join(server, key);
-    const job = await coop.submit();
+  test("that takes over behind the leader's back makes it step down at its next write, which changes nothing", async () => {
+    const other = createTestCoop();
+    await using old = await startTestScheduler(other.ports, {
+      campaignEveryMs: 600_000,
+      sweepEveryMs: 600_000,
+      renewEveryMs: 600_000,
+    });
+    await leads(old);
+    const agent = await join(old, await other.register("studio"));
+    const job = await other.submit();
     const say = wordsOf(await agent.take("assign"));
     agent.send(say.accepted());
     agent.send(say.output(1, "from the first leader"));
     await agent.take("ack");
 
-    coop.usurp();
+    other.usurp();
     agent.send(say.output(2, "too late"));
     expect(await agent.take("refused")).toMatchObject({ reason: "not-leader" });
-    await expect.poll(() => server.scheduler.state().kind).toBe("following");
-    expect((await coop.record(job)).lastSeq).toBe(1);
+    await expect.poll(() => old.scheduler.state().kind).toBe("following");
+    expect((await other.record(job)).lastSeq).toBe(1);
+    expect(agent.untaken("cancel")).toEqual([]);
   });
 });
 

@@ -40,6 +40,30 @@ for (const fate of ["lost", "answer-lost"] as const) {
   });
 }
 
+test.for(["append", "finish"] as const)(
+  "what the store will never take (%s) costs the attempt, not the job",
+  async (broken) => {
+    const coop = createTestCoop();
+    let left = 1;
+    coop.fate = (call) => (call === broken && left-- > 0 ? "refused" : "works");
+    await using server = await startTestScheduler(coop.ports, { amnestyMs: 0, leaseMs: 200 });
+    await leads(server);
+    const agent = await join(server, await coop.register("studio"));
+    const job = await coop.submit({ attachment: "detached" });
+    const first = wordsOf(await agent.take("assign"));
+    agent.send(first.output(1, "one "));
+    agent.send(first.done(1, { promptTokens: 10, outputTokens: 1 }));
+    expect(await agent.take("cancel")).toMatchObject({ job, epoch: 1 });
+
+    const second = await agent.take("assign");
+    expect(second).toMatchObject({ job, epoch: 2 });
+    agent.send(wordsOf(second).done(0, { promptTokens: 10, outputTokens: 1 }));
+    await expect
+      .poll(async () => (await coop.record(job)).state)
+      .toMatchObject({ state: "succeeded", chargedTokens: 11 });
+  },
+);
+
 test("a retry whose answer is lost is one retry", async () => {
   const coop = createTestCoop();
   await using server = await startTestScheduler(coop.ports);

@@ -1,8 +1,11 @@
 import { OperationalError } from "@coop/core";
 import type { AttemptStore } from "@coop/core";
 
-/** What becomes of one call: it works, it is lost before the store sees it, or its answer is lost after it worked. */
-export type Fate = "works" | "lost" | "answer-lost";
+/**
+ * What becomes of one call: it works, it is lost before the store sees it, its answer is lost after it worked,
+ * or the store refuses it in a way that no repetition mends.
+ */
+export type Fate = "works" | "lost" | "answer-lost" | "refused";
 
 /** A store whose calls fail as `fate` says, by the name of the call. */
 export function unreliable(
@@ -11,8 +14,10 @@ export function unreliable(
 ): AttemptStore {
   const through = async <T>(call: keyof AttemptStore, run: () => Promise<T>): Promise<T> => {
     const what = await fate(call);
-    const away = new OperationalError("store-unavailable", `scripted: ${call} ${what}`, { retriable: true });
-    if (what === "lost") throw away;
+    const away = new OperationalError("store-unavailable", `scripted: ${call} ${what}`, {
+      retriable: what !== "refused",
+    });
+    if (what === "lost" || what === "refused") throw away;
     const answer = await run();
     if (what === "answer-lost") throw away;
     return answer;
