@@ -10,6 +10,8 @@ export interface Child {
   /** Everything it wrote so far. */
   output(): string;
   running(): boolean;
+  /** The exit code, once it has ended; null when a signal ended it. */
+  readonly ended: Promise<number | null>;
   /** SIGKILL: no chance to tidy up. */
   kill9(): Promise<void>;
   /** SIGSTOP and SIGCONT. */
@@ -47,6 +49,7 @@ export function startChild(
     pid: pidOf(process_),
     output: () => text,
     running,
+    ended: ended.then(() => process_.exitCode),
     line: (pattern) =>
       new Promise((resolve, reject) => {
         const look = (): void => {

@@ -118,11 +118,12 @@ const loadBodySchema = z.object({
 });
 
 /** Starts on a free loopback port. */
-export async function startScriptedOllama(): Promise<ScriptedOllama> {
+/** @param port where it listens; any free one by default */
+export async function startScriptedOllama(port = 0): Promise<ScriptedOllama> {
   const engine = createEngine();
   const server = createServer((request, response) => void engine.serve(request, response));
   server.on("connection", () => engine.connected());
-  server.listen(0, "127.0.0.1");
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the server has no port");

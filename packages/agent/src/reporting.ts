@@ -5,6 +5,8 @@ import type { CancelTimer, Timing } from "./timing.ts";
 export const REPORT_INTERVAL_MS = 10_000;
 /** Shortest time between two looks at the machine, ms. */
 const restMs = 1_000;
+/** Time between looks for an engine that is away, ms. */
+const searchIntervalMs = 3_000;
 /** A look that takes longer is told to stop, ms. */
 const lookLimitMs = 8_000;
 
@@ -24,7 +26,7 @@ export interface ReportingDeps {
   readonly onLook: (snapshot: NodeSnapshot) => void;
 }
 
-/** Looks at the node every 10 s, and soon after something changed; never twice at once. */
+/** Looks at the node every 10 s (every 3 s while its engine is away), and soon after something changed; never twice at once. */
 export class Reporting {
   readonly #deps: ReportingDeps;
   readonly #stop = new AbortController();
@@ -72,7 +74,8 @@ export class Reporting {
     const snapshot = await this.#lookOnce();
     this.#looking = null;
     if (this.#stop.signal.aborted) return;
-    this.#lookAfter(this.#again ? restMs : REPORT_INTERVAL_MS);
+    const usualMs = snapshot.engineProblem === null ? REPORT_INTERVAL_MS : searchIntervalMs;
+    this.#lookAfter(this.#again ? restMs : usualMs);
     this.#deps.onLook(snapshot);
   }
 

@@ -39,20 +39,25 @@ const joinLimitMs = 30_000;
  */
 export async function start(options: StartOptions): Promise<void> {
   const { config } = options;
+  const engineHost = parseOllamaHost(config.engineUrl);
   await assertAlone(config.home, options.timing.now());
   const identity = await settleIdentity(options);
-  const end = await serve(options, {
+  const end = await serve(options, engineHost, {
     ...identity,
     plaintextAllowed: identity.plaintextAllowed || config.plaintextAllowed,
   });
   if (end.kind === "final") throw new OperationalError("refused-for-good", end.message);
 }
 
-async function serve(options: StartOptions, identity: AgentIdentity): Promise<SupervisionEnd> {
+async function serve(
+  options: StartOptions,
+  engineHost: URL,
+  identity: AgentIdentity,
+): Promise<SupervisionEnd> {
   const { config, timing, random, log, say, stop } = options;
   const { home, contextTokens, tokensPerDay } = config;
   await using closing = new AsyncDisposableStack();
-  const engine = createOllamaEngine({ host: parseOllamaHost(config.engineUrl), timing, log });
+  const engine = createOllamaEngine({ host: engineHost, timing, log });
   closing.defer(() => engine.close());
   const slots = createSlots(config.slots ?? 1);
   const reporter = await startNodeReporter({

@@ -4,7 +4,17 @@ import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { asMemberId, asNodeId, assert } from "@coop/core";
-import { decodeAgentFrame, encodeFrame, NODE_SOCKET_PATH, PROTOCOL_VERSION, proofText } from "@coop/protocol";
+import {
+  decodeAgentFrame,
+  encodeFrame,
+  JOIN_PATH,
+  JOIN_REFUSALS,
+  JOIN_TOKEN_PREFIX,
+  joinRequestSchema,
+  NODE_SOCKET_PATH,
+  PROTOCOL_VERSION,
+  proofText,
+} from "@coop/protocol";
 import type { AgentFrame, Hello, SchedulerFrame } from "@coop/protocol";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
@@ -40,6 +50,8 @@ export interface FakeScheduler {
   accept(): Promise<FakeConnection>;
   /** An identity that this scheduler knows. */
   identity(): AgentIdentity;
+  /** A join token, which serves once. */
+  invite(): string;
   signature(nonce: string, node: string): string;
   /** Answers further upgrades with this HTTP status. */
   decline(status: number, headers?: Readonly<Record<string, string>>): void;
@@ -53,6 +65,7 @@ export async function createFakeScheduler(): Promise<FakeScheduler> {
   const publicKey = keys.publicKey.export({ type: "spki", format: "der" });
   const serverId = createHash("sha256").update(publicKey).digest("hex");
   const agentKey = createNodeKey();
+  let nodeKey = agentKey.publicKey;
   const node = asNodeId("node_1");
   const signature = (nonce: string, of: string): string =>
     sign(
@@ -61,7 +74,29 @@ export async function createFakeScheduler(): Promise<FakeScheduler> {
       keys.privateKey,
     ).toString("base64");
 
-  const http = createServer();
+  const invited = new Set<string>();
+  const join = (text: string): { readonly status: number; readonly body: object } => {
+    const { id, nonce, name, publicKey: joined } = joinRequestSchema.parse(JSON.parse(text));
+    if (!invited.delete(id)) {
+      return {
+        status: 410,
+        body: { error: { message: "used", type: "x", param: null, code: JOIN_REFUSALS.used } },
+      };
+    }
+    nodeKey = joined;
+    const serverPublicKey = publicKey.toString("base64");
+    return {
+      status: 200,
+      body: { node, name, owner: "mem_1", serverId, serverPublicKey, signature: signature(nonce, node) },
+    };
+  };
+  const http = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(Buffer.from(chunk));
+    const { status, body } =
+      request.url === JOIN_PATH ? join(Buffer.concat(chunks).toString("utf8")) : { status: 404, body: {} };
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+  });
   const sockets = new WebSocketServer({ noServer: true, autoPong: false });
   const arrived: FakeConnection[] = [];
   const waiting: ((connection: FakeConnection) => void)[] = [];
@@ -74,7 +109,7 @@ export async function createFakeScheduler(): Promise<FakeScheduler> {
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       connections += 1;
-      const connection = play(webSocket, { serverId, publicKey: agentKey.publicKey, signature });
+      const connection = play(webSocket, { serverId, keyOf: () => nodeKey, signature });
       const waiter = waiting.shift();
       if (waiter === undefined) arrived.push(connection);
       else waiter(connection);
@@ -102,6 +137,12 @@ export async function createFakeScheduler(): Promise<FakeScheduler> {
       privateKey: agentKey.privateKey,
       plaintextAllowed: false,
     }),
+    invite() {
+      const id = `jt_${invited.size}`;
+      invited.add(id);
+      const ticket = { url, serverId, id, secret: "0123456789abcdef" };
+      return JOIN_TOKEN_PREFIX + Buffer.from(JSON.stringify(ticket)).toString("base64url");
+    },
     decline(status, headers = {}) {
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
       declined = `HTTP/1.1 ${status} No\r\ncontent-length: 0\r\n${lines.join("")}\r\n`;
@@ -125,7 +166,8 @@ function portOf(address: AddressInfo | string | null): number {
 
 interface Sides {
   readonly serverId: string;
-  readonly publicKey: string;
+  /** The public key of the node, as it joined. */
+  readonly keyOf: () => string;
   readonly signature: (nonce: string, node: string) => string;
 }
 
@@ -181,7 +223,7 @@ function play(socket: WebSocket, sides: Sides): FakeConnection {
       challenge();
       const hello = await next("hello");
       const key = createPublicKey({
-        key: Buffer.from(sides.publicKey, "base64"),
+        key: Buffer.from(sides.keyOf(), "base64"),
         type: "spki",
         format: "der",
       });
