@@ -48,13 +48,14 @@ const admit = fc
     id: job,
     member: fc.constantFrom(ada, ben),
     attachment: fc.constantFrom("attached" as const, "detached" as const),
+    streamed: fc.boolean(),
     privacy: fc.constantFrom("own" as const, "coop" as const, "any" as const),
     key: fc.option(fc.constantFrom("k1", "k2")),
     bodyHash: fc.constantFrom("a", "a", "b"),
   })
-  .map(({ id, member, attachment, privacy, key, bodyHash }) =>
+  .map(({ id, member, attachment, streamed, privacy, key, bodyHash }) =>
     operation(
-      `admit ${id} of ${member}, ${attachment}, ${privacy}, key ${key} ${bodyHash}`,
+      `admit ${id} of ${member}, ${attachment}, streamed ${streamed}, ${privacy}, key ${key} ${bodyHash}`,
       ({ jobs }, nowMs) =>
         jobs.admit(
           admission(
@@ -65,7 +66,7 @@ const admit = fc
               followedUntilMs: attachment === "attached" ? nowMs + 15_000 : null,
               nowMs,
             },
-            { id, member, attachment, privacy, submittedAtMs: nowMs, deadlineMs: nowMs + 60_000 },
+            { id, member, attachment, streamed, privacy, submittedAtMs: nowMs, deadlineMs: nowMs + 60_000 },
           ),
         ),
     ),
