@@ -12,6 +12,8 @@ export type ConnectionUse = "request" | "steady";
 
 const commandTimeoutMs = 1_000;
 const connectTimeoutMs = 5_000;
+/** A connection on which an answer is due and nothing comes for so long is replaced: its other end may be gone. */
+const silenceMs = 10_000;
 const firstRetryMs = 50;
 const longestRetryMs = 2_000;
 
@@ -41,6 +43,7 @@ export function openConnection(address: RedisAddress, use: ConnectionUse, name: 
 function useOptions(use: ConnectionUse): RedisOptions {
   const always = {
     connectTimeout: connectTimeoutMs,
+    socketTimeout: silenceMs,
     retryStrategy: (attempt: number) =>
       Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(attempt - 1, 10)),
     lazyConnect: true,
