@@ -51,7 +51,7 @@ function chatMessage(message: ChatMessage): Message & { tool_call_id?: string } 
   return {
     role: message.role,
     content: message.content,
-    ...(message.images === undefined ? {} : { images: message.images.map(imageBytes) }),
+    ...(message.images === undefined ? {} : { images: message.images.map(plainBase64) }),
     ...(message.toolCalls === undefined
       ? {}
       : {
@@ -66,18 +66,18 @@ function chatMessage(message: ChatMessage): Message & { tool_call_id?: string } 
 }
 
 /**
- * The bytes of an image. Never the text itself: the library takes a string that names a file for that
- * file, so that a member could read this machine's.
+ * An image's base64 in its plain form. Text that is no base64 goes no further: Ollama's own library would
+ * take it for the name of a file of this machine.
  */
-function imageBytes(base64: string): Uint8Array {
-  const bytes = Buffer.from(base64, "base64");
-  if (bytes.length === 0 || !/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(base64)) {
+function plainBase64(text: string): string {
+  const bytes = Buffer.from(text, "base64");
+  if (bytes.length === 0 || !/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(text)) {
     throw new EngineFault(
       "bad-request",
       "an image is not base64; send its bytes in base64, without a data URL's prefix",
     );
   }
-  return bytes;
+  return bytes.toString("base64");
 }
 
 function toolArguments(text: string): Record<string, unknown> {

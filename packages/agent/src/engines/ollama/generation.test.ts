@@ -124,14 +124,23 @@ describe("a healthy generation", () => {
     expect(ollama.callsOf("/api/chat")[0]?.body).toMatchObject({ format: { type: "object" } });
   });
 
-  test("sends an image's bytes, never a file of this machine", async () => {
+  test("sends images in plain base64", async () => {
     const { engine, ollama } = await startEngineRig();
-    // A path that is also valid base64 of its own.
-    const path = "/etc/hosts";
-    await run(engine, chat({ messages: [{ role: "user", content: "What is it?", images: [path, "aGk="] }] }));
-    expect(ollama.callsOf("/api/chat")[0]?.body).toMatchObject({
-      messages: [{ images: [Buffer.from(path, "base64").toString("base64"), "aGk="] }],
-    });
+    await run(
+      engine,
+      chat({ messages: [{ role: "user", content: "What is it?", images: ["aGk=", "aG\nk"] }] }),
+    );
+    expect(ollama.callsOf("/api/chat")[0]?.body).toMatchObject({ messages: [{ images: ["aGk=", "aGk="] }] });
+  });
+
+  test.for(["data:image/png;base64,aGk=", "../photo.png", ""])("refuses %j as an image", async (image) => {
+    const { engine, ollama } = await startEngineRig();
+    const { outcome } = await run(
+      engine,
+      chat({ messages: [{ role: "user", content: "", images: [image] }] }),
+    );
+    expect(outcome).toMatchObject({ kind: "failed", class: "bad-request" });
+    expect(ollama.callsOf("/api/chat")).toHaveLength(0);
   });
 
   test("reads lines however the network cuts them", async () => {

@@ -126,32 +126,32 @@ async function* chat(
   course: Course,
 ): AsyncGenerator<EngineEvent, EngineOutcome> {
   const body = chatRequest(request, request.model, request.contextTokens);
-  const lines = await watch.await("first-token", transport.client("lines", watch.signal).chat(body));
-  const iterator = lines[Symbol.asyncIterator]();
+  const batches = await watch.await("first-token", transport.chat(body, watch.signal));
   const repetition = createRepetitionWatch();
   let toolCalls = 0;
 
   for (;;) {
-    const stretch = course.phase === "decode" ? "idle" : "first-token";
-    const next = await watch.await(stretch, iterator.next());
-    watch.check();
-    if (next.done === true) throw new EngineFault("truncated", "the engine's output ended early");
-    const line = chatLineSchema.parse(next.value);
-    const pieces = deltasOf(line.message, toolCalls);
-    if (pieces.length > 0 && course.phase !== "decode") {
-      course.phase = "decode";
-      course.decodeAtMs = timing.monotonicMs();
-      course.stay = occupancy.enter(request.model);
+    const batch = await watch.await(course.phase === "decode" ? "idle" : "first-token", batches.next());
+    if (batch.done === true) throw new EngineFault("truncated", "the engine's output ended early");
+    for (const value of batch.value) {
+      watch.check();
+      const line = chatLineSchema.parse(value);
+      const pieces = deltasOf(line.message, toolCalls);
+      if (pieces.length > 0 && course.phase !== "decode") {
+        course.phase = "decode";
+        course.decodeAtMs = timing.monotonicMs();
+        course.stay = occupancy.enter(request.model);
+      }
+      let isLooping = false;
+      for (const { delta, tokens, text } of pieces) {
+        course.outputTokens += tokens;
+        if (delta.kind === "tool-call") toolCalls += 1;
+        yield { kind: "delta", delta, tokens };
+        isLooping = repetition.sees(text) || isLooping;
+      }
+      if (line.done) return chatOutcome(request, line, course, toolCalls, timing.monotonicMs());
+      if (isLooping) return cutLoop(request, course, timing.monotonicMs());
     }
-    let looping = false;
-    for (const { delta, tokens, text } of pieces) {
-      course.outputTokens += tokens;
-      if (delta.kind === "tool-call") toolCalls += 1;
-      yield { kind: "delta", delta, tokens };
-      looping = repetition.sees(text) || looping;
-    }
-    if (line.done) return chatOutcome(request, line, course, toolCalls, timing.monotonicMs());
-    if (looping) return cutLoop(request, course, timing.monotonicMs());
   }
 }
 
@@ -245,7 +245,7 @@ async function* embed(
   let promptTokens = 0;
   for (let from = 0; from < request.inputs.length; from += INPUTS_PER_CALL) {
     const input = request.inputs.slice(from, from + INPUTS_PER_CALL);
-    const call = transport.client("document", watch.signal).embed({
+    const call = transport.client(watch.signal).embed({
       model: request.model,
       input,
       truncate: false,

@@ -7,14 +7,13 @@ const LINE_CHARACTERS_MAX = 8 * 1024 * 1024;
 const TAIL_MS_MAX = 1000;
 
 /**
- * Passes a stream of JSON lines on, whole lines at a time, after looking at each.
+ * Reads a stream of JSON lines, as many at a time as the network brings, up to the one that says `done`.
  *
  * Throws an EngineFault on a line that is no JSON object, on a line that carries an error, and on an end
  * without a line that says `done`: an engine can break off with status 200 and no word about it.
  */
-export async function* checkedLines(body: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* readLines(body: Readable, signal: AbortSignal): AsyncGenerator<readonly object[]> {
   const decoder = new TextDecoder();
-  const encoder = new TextEncoder();
   let rest = "";
   try {
     const parts: AsyncIterable<Buffer> = body.iterator({ destroyOnReturn: false });
@@ -29,13 +28,13 @@ export async function* checkedLines(body: Readable, signal: AbortSignal): AsyncG
         );
       }
       if (end < 0) continue;
-      const checked = check(text.slice(0, end));
-      if (checked.done) {
+      const lines = parseLines(text.slice(0, end));
+      if (isEnd(lines.at(-1))) {
         letEnd(body);
-        yield encoder.encode(checked.text);
+        yield lines;
         return;
       }
-      if (checked.text !== "") yield encoder.encode(checked.text);
+      if (lines.length > 0) yield lines;
     }
   } catch (error) {
     body.destroy();
@@ -44,31 +43,30 @@ export async function* checkedLines(body: Readable, signal: AbortSignal): AsyncG
       cause: error,
     });
   }
-  const last = check(rest + decoder.decode());
-  if (!last.done)
+  const last = parseLines(rest + decoder.decode());
+  if (!isEnd(last.at(-1))) {
     throw new EngineFault("truncated", "the engine ended its output without saying that it is done");
-  yield encoder.encode(last.text);
+  }
+  yield last;
 }
 
-interface CheckedText {
-  /** The lines up to the one that says `done`, without blank ones. */
-  readonly text: string;
-  readonly done: boolean;
-}
-
-function check(text: string): CheckedText {
-  let checked = "";
+/** Lines up to the end of the text or the one that says `done`; blank ones are left out. */
+function parseLines(text: string): readonly object[] {
+  const lines: object[] = [];
   for (const line of text.split("\n")) {
     if (line.trim() === "") continue;
     const value = parseLine(line);
     if ("error" in value) {
       throw spokenFault(200, typeof value.error === "string" ? value.error : JSON.stringify(value.error));
     }
-    checked += `${line}\n`;
-    if ("done" in value && value.done === true) return { text: checked, done: true };
+    lines.push(value);
+    if (isEnd(value)) break;
   }
-  return { text: checked, done: false };
+  return lines;
 }
+
+const isEnd = (line: object | undefined): boolean =>
+  line !== undefined && "done" in line && line.done === true;
 
 function parseLine(line: string): object {
   try {

@@ -38,7 +38,7 @@ export function createListing({
     };
     const showOne = async (tag: Tag): Promise<Show | null> => {
       try {
-        return showSchema.parse(await transport.client("document", signal).show({ model: tag.name }));
+        return showSchema.parse(await transport.client(signal).show({ model: tag.name }));
       } catch (error) {
         if (signal.aborted) throw error;
         if (!(error instanceof EngineFault || error instanceof z.ZodError)) throw error;
@@ -57,7 +57,7 @@ export function createListing({
   return {
     async models(signal) {
       try {
-        const client = transport.client("document", signal);
+        const client = transport.client(signal);
         const [tags, ps] = await Promise.all([
           client.list().then((answer) => tagsSchema.parse(answer).models),
           client.ps().then((answer) => psSchema.parse(answer).models),

@@ -1,25 +1,28 @@
 import { assert } from "@coop/core";
 import { Ollama } from "ollama";
+import type { ChatRequest } from "ollama";
 import { Agent, errors, request as send } from "undici";
 import type { Dispatcher } from "undici";
-import { checkedLines } from "./lines.ts";
 import { EngineFault, spokenFault } from "./fault.ts";
+import { readLines } from "./lines.ts";
 
 /**
  * The one way from the agent to Ollama.
  *
  * T1. Only the calls listed here pass, and only to the configured host: no call pulls, creates, pushes,
  *     copies or deletes a model, whatever a member or the scheduler sends.
- * T2. A client belongs to one request; when its signal aborts, the connection is destroyed, before the
- *     response's headers too. (The library itself cannot abort a request that awaits them.)
+ * T2. When a call's signal aborts, its connection is destroyed, before the response's headers too. (The
+ *     library can abort neither a document nor a stream that awaits its headers.)
  * T3. No time limit of the HTTP library applies: prefill may take longer than its 300 s. Time limits are
  *     the caller's.
- * T4. A fault surfaces as an EngineFault; the library sees successful responses only, and well-formed
- *     lines only, because it would drop others and print them.
+ * T4. A fault surfaces as an EngineFault, and the library sees successful documents only. Streams are not
+ *     left to it: it drops a line that it cannot parse and prints it, and that line is a member's output.
  */
 export interface Transport {
-  /** `lines`: a stream of JSON lines that must end with `done`. `document`: one JSON document. */
-  client(answer: "lines" | "document", signal: AbortSignal): Ollama;
+  /** For calls that answer with one document; it belongs to one task, whose signal ends them. */
+  client(signal: AbortSignal): Ollama;
+  /** The lines of a chat, as they come. Resolves with the response's headers. */
+  chat(request: ChatRequest, signal: AbortSignal): Promise<AsyncGenerator<readonly object[]>>;
   close(): Promise<void>;
 }
 
@@ -42,33 +45,38 @@ export function createTransport(host: URL): Transport {
   const base = host.href.replace(/\/+$/, "");
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 10_000 } });
 
-  const fetchFor = (answer: "lines" | "document", signal: AbortSignal): typeof fetch => {
+  const call = async (
+    method: "GET" | "POST",
+    url: string,
+    body: string | null,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> => {
+    assertAllowed(base, method, url);
+    const headers = { "content-type": "application/json", accept: "application/json" };
+    const response = await reach(
+      () => send(url, { method, headers, body, signal, dispatcher: agent }),
+      signal,
+      base,
+    );
+    if (response.statusCode !== 200) throw await refusal(response);
+    return response;
+  };
+
+  const fetchWith = (signal: AbortSignal): typeof fetch => {
     return async (input, init) => {
       const url = String(input instanceof Request ? input.url : input);
-      const method = init?.method ?? "GET";
-      assertAllowed(base, method, url);
       const body = typeof init?.body === "string" ? init.body : null;
-      const response = await reach(
-        () =>
-          send(url, {
-            method: method === "POST" ? "POST" : "GET",
-            headers: { "content-type": "application/json", accept: "application/json" },
-            body,
-            signal,
-            dispatcher: agent,
-          }),
-        signal,
-        base,
-      );
-      if (response.statusCode !== 200) throw await refusal(response);
-      return answer === "lines"
-        ? new Response(ReadableStream.from(checkedLines(response.body, signal)))
-        : new Response(await readDocument(response.body, signal));
+      const response = await call(body === null ? "GET" : "POST", url, body, signal);
+      return new Response(await readDocument(response.body, signal));
     };
   };
 
   return {
-    client: (answer, signal) => new Ollama({ host: base, fetch: fetchFor(answer, signal) }),
+    client: (signal) => new Ollama({ host: base, fetch: fetchWith(signal) }),
+    async chat(request, signal) {
+      const response = await call("POST", `${base}/api/chat`, JSON.stringify(request), signal);
+      return readLines(response.body, signal);
+    },
     close: () => agent.destroy(),
   };
 }

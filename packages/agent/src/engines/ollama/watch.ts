@@ -30,16 +30,15 @@ export class Aborted extends Error {
 
 export function createWatch(caller: AbortSignal, limits: GenerateLimits): Watch {
   const controller = new AbortController();
-  const { promise: stopped, reject: stop } = Promise.withResolvers<never>();
-  // Whoever races against it handles it; nobody may be racing when it comes.
-  stopped.catch((error: unknown) => error);
-
   let cause: Error | null = null;
+  let waiting: Waiting | null = null;
+  let timer: StretchTimer | null = null;
+
   const end = (first: Error): void => {
     if (cause !== null) return;
     cause = first;
     controller.abort(first);
-    stop(first);
+    waiting?.reject(first);
   };
   const onAbort = (): void => end(new Aborted());
   if (caller.aborted) onAbort();
@@ -50,6 +49,20 @@ export function createWatch(caller: AbortSignal, limits: GenerateLimits): Watch 
     boundedDelay(limits.totalMs),
   );
 
+  /** One timer a stretch: it rests while nothing is awaited, and starts over with each wait. */
+  const startTimer = (stretch: Stretch): void => {
+    if (timer?.stretch === stretch) {
+      timer.timeout.refresh();
+      return;
+    }
+    if (timer !== null) clearTimeout(timer.timeout);
+    const { failure, limitMs, what } = stretchLimit(stretch, limits);
+    const onTimeout = (): void => {
+      if (waiting !== null) end(timeout(failure, limitMs, what));
+    };
+    timer = { stretch, timeout: setTimeout(onTimeout, boundedDelay(limitMs)) };
+  };
+
   return {
     signal: controller.signal,
     get cause() {
@@ -58,20 +71,29 @@ export function createWatch(caller: AbortSignal, limits: GenerateLimits): Watch 
     check() {
       if (cause !== null) throw cause;
     },
-    async await(stretch, work) {
-      const { failure, limitMs, what } = stretchLimit(stretch, limits);
-      const timer = setTimeout(() => end(timeout(failure, limitMs, what)), boundedDelay(limitMs));
-      try {
-        return await Promise.race([work, stopped]);
-      } finally {
-        clearTimeout(timer);
-      }
+    await<T>(stretch: Stretch, work: Promise<T>): Promise<T> {
+      startTimer(stretch);
+      return new Promise<T>((resolve, reject) => {
+        if (cause !== null) reject(cause);
+        waiting = { reject };
+        work.then(resolve, reject).finally(() => (waiting = null));
+      });
     },
     [Symbol.dispose]() {
       clearTimeout(total);
+      if (timer !== null) clearTimeout(timer.timeout);
       caller.removeEventListener("abort", onAbort);
     },
   };
+}
+
+interface Waiting {
+  reject(cause: Error): void;
+}
+
+interface StretchTimer {
+  readonly stretch: Stretch;
+  readonly timeout: NodeJS.Timeout;
 }
 
 const timeout = (failure: FailureClass, limitMs: number, what: string): EngineFault =>
