@@ -1,9 +1,10 @@
 /**
  * PROGRAM: simulated machines that speak Ollama's wire protocol.
  *
- *   node main.ts --speedup 20 --profile mac-studio-m4-max-128 --profile raspberry-pi-5-8
+ *   node main.ts --speedup 20 --profile mac-studio-m4-max-128 --profile raspberry-pi-5-8 [--port N --port N]
  *
- * Prints one JSON line a machine when it listens: {"profile": ..., "name": ..., "url": ...}.
+ * The first port is the first profile's, and so on; the system chooses where none is given. Prints one JSON
+ * line a machine when it listens: {"profile": ..., "name": ..., "url": ...}.
  */
 import { parseArgs } from "node:util";
 import { OperationalError } from "@coop/core";
@@ -15,7 +16,7 @@ async function main(): Promise<void> {
     options: {
       profile: { type: "string", multiple: true, default: [...SIMULATED_PROFILES] },
       speedup: { type: "string", default: "1" },
-      port: { type: "string", default: "0" },
+      port: { type: "string", multiple: true, default: [] },
     },
   });
   const speedup = Number(values.speedup);
@@ -24,11 +25,10 @@ async function main(): Promise<void> {
       "bad-option",
       `--speedup ${values.speedup}: must be a number above 0, at most 1000`,
     );
-  const firstPort = Number(values.port);
   const machines = await Promise.all(
     values.profile.map(async (profile, index) => {
       const machine = simulatedMachine(profile);
-      const port = firstPort === 0 ? 0 : firstPort + index;
+      const port = Number(values.port[index] ?? 0);
       return { profile, name: machine.name, ollama: await startSimulatedOllama(machine, { port, speedup }) };
     }),
   );

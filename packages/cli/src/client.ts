@@ -1,0 +1,131 @@
+import { problemSchema } from "@coop/protocol";
+import type { Problem } from "@coop/protocol";
+import type { z } from "zod";
+import { CliError } from "./cli-error.ts";
+import type { KeySource } from "./home.ts";
+
+/** The co-op's HTTP surface. Every method throws a CliError that says what to do. */
+export interface CoopClient {
+  readonly url: string;
+  get<T>(path: string, answer: z.ZodType<T>): Promise<T>;
+  post<T>(path: string, body: unknown, answer: z.ZodType<T>, headers?: Headers): Promise<T>;
+  /** The answer's body is not read. */
+  send(method: "DELETE", path: string): Promise<Response>;
+  /** An answer that streams; only its beginning is waited for. */
+  stream(path: string, body: unknown, headers?: Headers): Promise<Response>;
+  /** The same server with another member's key. */
+  as(source: KeySource): CoopClient;
+}
+
+type Headers = Readonly<Record<string, string>>;
+
+export interface ClientOptions {
+  readonly url: string;
+  readonly source: KeySource;
+  /** Gives up what is under way. */
+  readonly signal: AbortSignal;
+  /** Longest wait for an answer that does not stream, ms. */
+  readonly patienceMs?: number;
+}
+
+const PATIENCE_MS = 30_000;
+
+export function createClient(options: ClientOptions): CoopClient {
+  const { url, source, signal, patienceMs = PATIENCE_MS } = options;
+
+  const request = async (path: string, init: RequestInit): Promise<Response> => {
+    const headers = {
+      ...(source.key !== null && { authorization: `Bearer ${source.key}` }),
+      ...init.headers,
+    };
+    const response = await fetch(url + path, { ...init, headers }).catch((error: unknown) => {
+      throw notAnswered(url, signal, error);
+    });
+    if (!response.ok) throw await refusal(response, options);
+    return response;
+  };
+  const bounded = (): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
+  const read = async <T>(path: string, response: Response, answer: z.ZodType<T>): Promise<T> => {
+    const text = await response.text().catch((error: unknown) => {
+      throw notAnswered(url, signal, error);
+    });
+    const parsed = answer.safeParse(parseJson(text));
+    if (parsed.success) return parsed.data;
+    throw new CliError(
+      "not-a-coop",
+      `${url}${path} did not answer as this version of coop expects. Is it a co-op's server, of the same version?`,
+      parsed.error,
+    );
+  };
+  const posted = (body: unknown, headers: Headers, limit: AbortSignal): RequestInit => ({
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json", ...headers },
+    signal: limit,
+  });
+
+  return {
+    url,
+    async get(path, answer) {
+      return await read(path, await request(path, { signal: bounded() }), answer);
+    },
+    async post(path, body, answer, headers = {}) {
+      return await read(path, await request(path, posted(body, headers, bounded())), answer);
+    },
+    send: (method, path) => request(path, { method, signal: bounded() }),
+    stream: (path, body, headers = {}) => request(path, posted(body, headers, signal)),
+    as: (other) => createClient({ ...options, source: other }),
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** An interruption stays what it is; anything else is a server that cannot be reached. */
+export function notAnswered(url: string, signal: AbortSignal, error: unknown): unknown {
+  if (signal.aborted) return signal.reason;
+  if (error instanceof Error && error.name === "TimeoutError") {
+    return new CliError("server-silent", `The co-op at ${url} did not answer in time. Try again.`, error);
+  }
+  const cause = error instanceof Error ? error.cause : undefined;
+  const code = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
+  return new CliError(
+    "server-not-reachable",
+    `No co-op answers at ${url}${code}. Start one here with \`npm start\`, or set COOP_URL to where yours runs.`,
+    error,
+  );
+}
+
+async function refusal(response: Response, { url, source }: ClientOptions): Promise<CliError> {
+  const problem = problemSchema.safeParse(parseJson(await response.text()));
+  if (!problem.success) {
+    return new CliError(
+      "not-a-coop",
+      `What answers at ${url} (status ${response.status}) is no co-op's server.`,
+    );
+  }
+  if (response.status === 401) return unauthorized(problem.data, source);
+  return new CliError("refused", describeProblem(problem.data));
+}
+
+function unauthorized({ error }: Problem, { key, place }: KeySource): CliError {
+  const remedy =
+    "An operator makes one with `coop keys create MEMBER`; give it in COOP_API_KEY. On the server's machine, COOP_HOME tells where operator.key lies.";
+  return key === null
+    ? new CliError("no-key", `No key: COOP_API_KEY is not set, and there is no ${place}. ${remedy}`)
+    : new CliError("no-key", `${error.message} The key came from ${place}. ${remedy}`);
+}
+
+/** A refusal in words: what is wrong, the field, and what each node objected to. */
+export function describeProblem({ error }: Problem): string {
+  const nodes = (error.nodes ?? []).map(({ node, reasons }) => `\n  ${node}: ${reasons.join("; ")}`).join("");
+  const isNamed = error.nearest === undefined || error.nearest.every((name) => error.message.includes(name));
+  const nearest = isNamed ? "" : `\n  nearest: ${error.nearest?.join(", ") ?? ""}`;
+  return `${error.message}${nearest}${nodes}`;
+}

@@ -1,0 +1,49 @@
+/** PROGRAM `coop`: what members and operators do with a co-op, and `coop up`, which runs one. */
+import { homedir } from "node:os";
+import { CliError } from "./cli-error.ts";
+import type { Output } from "./output.ts";
+import { createProgram } from "./program.ts";
+
+const INTERRUPTED_EXIT = 130;
+
+const output: Output = {
+  line: (text = "") => void process.stdout.write(`${text}\n`),
+  text: (text) => void process.stdout.write(text),
+  note: (line) => void process.stderr.write(`${line}\n`),
+  json: (value) => void process.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+};
+
+async function readInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** The same signal may come more than once, from the terminal and from whoever passes it on. */
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => stop.abort());
+
+// A reader that has seen enough, such as `head`, ends the command quietly.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  stop.abort();
+});
+
+try {
+  const { env: environment, platform } = process;
+  const program = createProgram({
+    environment,
+    platform,
+    userHome: homedir(),
+    output,
+    readInput,
+    signal: stop.signal,
+  });
+  await program.parseAsync();
+} catch (error) {
+  if (stop.signal.aborted) process.exitCode = INTERRUPTED_EXIT;
+  else if (error instanceof CliError) {
+    output.note(error.message);
+    process.exitCode = 1;
+  } else throw error;
+}

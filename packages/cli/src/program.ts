@@ -1,0 +1,297 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { CliError } from "./cli-error.ts";
+import { createClient } from "./client.ts";
+import { ask } from "./commands/ask.ts";
+import type { CommandContext } from "./commands/context.ts";
+import { explainJob } from "./commands/explain.ts";
+import { cancelJob, listJobs } from "./commands/jobs.ts";
+import { addMember, createKey, listMembers, revokeKey } from "./commands/members.ts";
+import { inviteNode, listNodes } from "./commands/nodes.ts";
+import { up } from "./coop-up/up.ts";
+import { runDemo } from "./demo/demo.ts";
+import { coopHome, findKey } from "./home.ts";
+import type { Environment } from "./home.ts";
+import type { Output } from "./output.ts";
+
+export interface ProgramDeps {
+  readonly environment: Environment;
+  readonly platform: string;
+  readonly userHome: string;
+  readonly output: Output;
+  /** Everything that was piped in. */
+  readonly readInput: () => Promise<string>;
+  /** Aborts when the user wants the command to end. */
+  readonly signal: AbortSignal;
+}
+
+const DEFAULT_LISTEN = "127.0.0.1:7070";
+const DEFAULT_OLLAMA = "http://127.0.0.1:11434";
+const MOST_LISTED = 200;
+
+/** The command `coop` with all its commands. */
+export function createProgram(deps: ProgramDeps): Command {
+  const home = coopHome(deps.environment, deps.platform, deps.userHome);
+  const program = new Command("coop")
+    .description("A co-op of people pools the machines they own to run language models.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  coop up                                    bring a co-op up on this machine
+  coop ask "Why is the sky blue?"            ask it
+  git diff | coop ask "Write a commit message:" - --model coop/local-small
+  coop jobs, then coop explain job_...       see where a job ran, and why
+  coop invite-node --member maja             let maja's machine join
+
+COOP_URL says where the co-op is (default http://${DEFAULT_LISTEN}). The key is COOP_API_KEY, else the operator's in
+${home} (COOP_HOME moves it).`,
+    );
+  addUp(program, deps, home);
+  addAsk(program, deps, home);
+  addJobs(program, deps, home);
+  addNodes(program, deps, home);
+  addMembers(program, deps, home);
+  return program;
+}
+
+const jsonOption = (): Option => new Option("--json", "for programs");
+
+const privacyOption = (): Option =>
+  new Option("--privacy <where>", "own: your own nodes; coop: the co-op's; any: clouds too").choices([
+    "own",
+    "coop",
+    "any",
+  ]);
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new InvalidArgumentError("It must be a whole number from 1 on.");
+}
+
+function speed(text: string): number {
+  const value = Number(text);
+  if (value > 0 && value <= 1000) return value;
+  throw new InvalidArgumentError("It must be a number above 0, at most 1000.");
+}
+
+function portNumber(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= 65_535) return value;
+  throw new InvalidArgumentError("It must be a port from 1 to 65535, or 0 to let the system choose.");
+}
+
+/** HOST:PORT, of which `--port` replaces the port. */
+function listenPlace(environment: Environment, port: number | undefined): { host: string; port: number } {
+  const text = environment["COOP_LISTEN"] ?? DEFAULT_LISTEN;
+  const [, host, given] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+  if (host === undefined || given === undefined) {
+    throw new CliError(
+      "bad-option",
+      `COOP_LISTEN must be HOST:PORT, such as ${DEFAULT_LISTEN}, not "${text}".`,
+    );
+  }
+  return { host: host.replace(/^\[(.*)\]$/, "$1"), port: port ?? Number(given) };
+}
+
+async function contextOf(
+  { environment, output, signal }: ProgramDeps,
+  home: string,
+  json: boolean,
+): Promise<CommandContext> {
+  const url = environment["COOP_URL"] ?? `http://${DEFAULT_LISTEN}`;
+  if (!URL.canParse(url) || !/^https?:/.test(url)) {
+    throw new CliError(
+      "bad-option",
+      `COOP_URL must be an http(s) URL, such as http://${DEFAULT_LISTEN}, not "${url}".`,
+    );
+  }
+  const source = await findKey(environment, home);
+  return { client: createClient({ url: url.replace(/\/+$/, ""), source, signal }), output, json };
+}
+
+interface UpFlags {
+  readonly port?: number;
+  readonly simulated?: true;
+  readonly speedup: number;
+  readonly ollama: string;
+}
+
+function addUp(program: Command, deps: ProgramDeps, home: string): void {
+  const { environment, output, signal } = deps;
+  program
+    .command("up")
+    .description("bring a co-op up on this machine and keep it up: server, machines, agents")
+    .option("--port <port>", "port to listen on (default: 7070, or COOP_LISTEN's)", portNumber)
+    .option("--simulated", "simulate three machines even where an Ollama answers")
+    .option("--speedup <times>", "how much faster simulated machines are than real ones", speed, 1)
+    .option("--ollama <url>", "where to look for an Ollama", DEFAULT_OLLAMA)
+    .addHelpText("after", "\nExamples:\n  coop up\n  coop up --simulated --speedup 20 --port 7171")
+    .action(async (flags: UpFlags) => {
+      const place = listenPlace(environment, flags.port);
+      const { speedup, ollama } = flags;
+      const simulated = flags.simulated === true;
+      await up({
+        home,
+        ...place,
+        simulated,
+        speedup,
+        ollamaUrl: ollama.replace(/\/+$/, ""),
+        environment,
+        output,
+        signal,
+      });
+    });
+  program
+    .command("demo")
+    .description("show a co-op at work: its own server, three simulated machines, three members, their jobs")
+    .option("--speedup <times>", "how much faster the simulated machines are than real ones", speed, 20)
+    .action(({ speedup }: { readonly speedup: number }) => runDemo({ speedup, environment, output, signal }));
+}
+
+interface AskFlags {
+  readonly model: string;
+  readonly privacy?: string;
+  readonly maxTokens?: number;
+  readonly json?: true;
+}
+
+function addAsk(program: Command, deps: ProgramDeps, home: string): void {
+  program
+    .command("ask")
+    .description("ask, and read the answer as it is written")
+    .argument("<prompt...>", "what to ask; a lone - stands for what is piped in")
+    .option(
+      "--model <name>",
+      "a model's name, or the least tier: coop/edge, coop/local-small, coop/local-large",
+      "coop/auto",
+    )
+    .addOption(privacyOption())
+    .option("--max-tokens <n>", "longest answer", wholeNumber)
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      `
+Examples:
+  coop ask "Explain DNS to a ten-year-old"
+  git diff | coop ask "Review this:" - --model coop/local-large
+  coop ask "Help me answer my landlord" --privacy own`,
+    )
+    .action(async (words: readonly string[], flags: AskFlags) => {
+      const parts = words.includes("-") ? await withInput(words, deps.readInput) : words;
+      await ask(await contextOf(deps, home, flags.json === true), {
+        prompt: parts.join(" "),
+        model: flags.model,
+        privacy: flags.privacy ?? null,
+        maxTokens: flags.maxTokens ?? null,
+      });
+    });
+}
+
+async function withInput(
+  words: readonly string[],
+  readInput: () => Promise<string>,
+): Promise<readonly string[]> {
+  const input = await readInput();
+  return words.map((word) => (word === "-" ? `\n\n${input}` : word));
+}
+
+interface JsonFlag {
+  readonly json?: true;
+}
+
+function addJobs(program: Command, deps: ProgramDeps, home: string): void {
+  program
+    .command("jobs")
+    .description("list your jobs, newest first")
+    .option("--all", "every member's (operators only)")
+    .addOption(
+      new Option("--limit <n>", `most jobs, up to ${MOST_LISTED}`)
+        .argParser((text) => Math.min(wholeNumber(text), MOST_LISTED))
+        .default(20),
+    )
+    .addOption(jsonOption())
+    .addHelpText("after", "\nExample:\n  coop jobs --limit 5 --json")
+    .action(async ({ all, limit, json }: JsonFlag & { readonly all?: true; readonly limit: number }) =>
+      listJobs(await contextOf(deps, home, json === true), { all: all === true, limit }),
+    );
+  program
+    .command("explain")
+    .description("tell why a job runs where it runs, or why it waits")
+    .argument("<job>", "the job's id")
+    .addOption(jsonOption())
+    .addHelpText("after", "\nExample:\n  coop explain job_01k...   (coop jobs lists them)")
+    .action(async (job: string, { json }: JsonFlag) =>
+      explainJob(await contextOf(deps, home, json === true), job),
+    );
+  program
+    .command("cancel")
+    .description("cancel a job")
+    .argument("<job>", "the job's id")
+    .addOption(jsonOption())
+    .addHelpText("after", "\nExample:\n  coop cancel job_01k...")
+    .action(async (job: string, { json }: JsonFlag) =>
+      cancelJob(await contextOf(deps, home, json === true), job),
+    );
+}
+
+function addNodes(program: Command, deps: ProgramDeps, home: string): void {
+  program
+    .command("nodes")
+    .description("list the machines that serve, their models and how fast they are")
+    .addOption(jsonOption())
+    .addHelpText("after", "\nExample:\n  coop nodes")
+    .action(async ({ json }: JsonFlag) => listNodes(await contextOf(deps, home, json === true)));
+  program
+    .command("invite-node")
+    .description("make a join token for a machine (operators only)")
+    .option("--member <name>", "whose machine it is (default: yours)")
+    .addOption(jsonOption())
+    .addHelpText("after", "\nExample:\n  coop invite-node --member maja")
+    .action(async ({ member, json }: JsonFlag & { readonly member?: string }) =>
+      inviteNode(await contextOf(deps, home, json === true), member ?? null),
+    );
+}
+
+function addMembers(program: Command, deps: ProgramDeps, home: string): void {
+  const members = program.command("members").description("members of the co-op (operators only)");
+  members
+    .command("add")
+    .description("add a member")
+    .argument("<name>", "how the member is called")
+    .option("--quota <tokens>", "most tokens a month (default: no limit)", wholeNumber)
+    .option("--operator", "may manage members, keys and nodes")
+    .addOption(jsonOption())
+    .addHelpText("after", "\nExample:\n  coop members add maja --quota 20000000")
+    .action(async (name: string, flags: JsonFlag & { readonly quota?: number; readonly operator?: true }) =>
+      addMember(await contextOf(deps, home, flags.json === true), {
+        name,
+        operator: flags.operator === true,
+        quotaTokens: flags.quota ?? null,
+      }),
+    );
+  members
+    .command("list", { isDefault: true })
+    .description("list the members")
+    .addOption(jsonOption())
+    .action(async ({ json }: JsonFlag) => listMembers(await contextOf(deps, home, json === true)));
+  const keys = program.command("keys").description("API keys (operators only)");
+  keys
+    .command("create")
+    .description("make a key for a member; it is shown once")
+    .argument("<member>", "name or id")
+    .addOption(privacyOption())
+    .addOption(jsonOption())
+    .addHelpText("after", "\nExample:\n  coop keys create maja > maja.key")
+    .action(async (member: string, { privacy, json }: JsonFlag & { readonly privacy?: string }) =>
+      createKey(await contextOf(deps, home, json === true), member, privacy ?? null),
+    );
+  keys
+    .command("revoke")
+    .description("make a key serve no longer")
+    .argument("<key>", "the key's id, the part between the first two underscores")
+    .addOption(jsonOption())
+    .action(async (key: string, { json }: JsonFlag) =>
+      revokeKey(await contextOf(deps, home, json === true), key),
+    );
+}
