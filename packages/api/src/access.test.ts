@@ -5,6 +5,7 @@ import {
   createdJoinTokenSchema,
   createdKeySchema,
   fleetSchema,
+  keyListSchema,
   JOIN_REFUSALS,
   JOIN_TOKEN_PREFIX,
   joinResponseSchema,
@@ -98,6 +99,13 @@ describe("a key", () => {
       code: "revoked_api_key",
     });
     expect((await admin("/keys/nobody", undefined, "DELETE")).status).toBe(404);
+    const { data } = keyListSchema.parse(await (await admin("/members/ada/keys")).json());
+    expect(new Map(data.map((row) => [row.id, row.revokedAtMs]))).toEqual(
+      new Map([
+        ["keyada00000", null],
+        [id, world.clock.now()],
+      ]),
+    );
   });
 
   test("sets the privacy of its requests, which a header may change", async () => {

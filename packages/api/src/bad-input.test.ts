@@ -75,6 +75,17 @@ describe("a body that is none", () => {
     expect(pulled * 65_536).toBeLessThan(MAX_BODY_BYTES + 4 * 65_536);
   });
 
+  test("is refused when it breaks off", async () => {
+    const broken = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        controller.enqueue(new Uint8Array(10).fill(0x20));
+        controller.error(new Error("the member's connection was reset"));
+      },
+    });
+    const response = await world.request(CHAT, { method: "POST", body: broken, duplex: "half" });
+    expect(await refusalOf(response)).toMatchObject({ status: 400, code: "incomplete_body" });
+  });
+
   test("of just the size that is allowed is read", async () => {
     const body = JSON.stringify(chatBody({ messages: 3 }));
     const { param } = await refused(body.padEnd(MAX_BODY_BYTES, " "));
@@ -343,6 +354,16 @@ describe("when the store is away", () => {
       if (path === CHAT) expect(response.headers.get("x-coop-job")).toMatch(/^job_/);
     }
     world = await createWorld();
+  });
+
+  test("the server is alive and not ready", async () => {
+    world = await createWorld({ replace: () => ({ board: { publish: away, read: away } }) });
+    expect((await world.app.request("/healthz")).status).toBe(200);
+    const ready = await world.app.request("/readyz");
+    expect([ready.status, await ready.json()]).toEqual([
+      503,
+      { status: "not-ready", store: "store-unavailable", scheduler: "unknown" },
+    ]);
   });
 
   test("a key cannot be checked, and nobody gets in", async () => {

@@ -1,6 +1,14 @@
 import { assertNever } from "@coop/core";
+import type { FailureClass } from "@coop/core";
 import type { EndEvent } from "./fold.ts";
 import { ProblemError } from "./problem.ts";
+
+const CANCELLED = {
+  member: "The job was cancelled before it finished.",
+  unfollowed:
+    "The job was cancelled because nobody followed it any more. To ask again, use a new Idempotency-Key.",
+  revoked: "The job was cancelled: its key was revoked.",
+} as const;
 
 type BadEnd = Exclude<EndEvent, { kind: "succeeded" }>;
 
@@ -12,10 +20,7 @@ export function problemOfEnd(end: BadEnd): ProblemError {
     case "cancelled":
       return new ProblemError(409, {
         code: "job_cancelled",
-        message:
-          end.reason === "revoked"
-            ? "The job was cancelled: its key was revoked."
-            : "The job was cancelled before it finished.",
+        message: CANCELLED[end.reason],
         repeat: false,
       });
     case "expired":
@@ -29,17 +34,22 @@ export function problemOfEnd(end: BadEnd): ProblemError {
   }
 }
 
-const OWN_FAULTS = {
-  "bad-request": "invalid_request",
-  "context-overflow": "context_length_exceeded",
-} as const;
+/** Failures of the request itself, as the dialect names them. */
+const OWN_FAULTS: ReadonlyMap<string, string> = new Map<FailureClass, string>([
+  ["bad-request", "invalid_request"],
+  ["context-overflow", "context_length_exceeded"],
+]);
+
+/** Failures that the same request may not meet again. The others were met on every node that was tried. */
+const PASSING: ReadonlySet<string> = new Set<FailureClass>(["busy", "node-lost", "shutdown"]);
 
 function problemOfFailure(code: string, message: string): ProblemError {
-  const own = code === "bad-request" || code === "context-overflow" ? OWN_FAULTS[code] : undefined;
+  const own = OWN_FAULTS.get(code);
   if (own !== undefined) return new ProblemError(400, { code: own, message, param: "messages" });
-  return new ProblemError(code === "busy" || code === "node-lost" || code === "shutdown" ? 503 : 502, {
+  const passing = PASSING.has(code);
+  return new ProblemError(passing ? 503 : 502, {
     code: code.replaceAll("-", "_"),
     message: `The job failed (${code}): ${message}`,
-    retryAfterS: 1,
+    ...(passing ? { retryAfterS: 1 } : { repeat: false }),
   });
 }

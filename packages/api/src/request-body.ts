@@ -50,10 +50,15 @@ async function readText(request: Request): Promise<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let text = "";
   let bytes = 0;
-  for await (const chunk of request.body) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_BODY_BYTES) throw tooLarge();
-    text += decode(decoder, chunk);
+  try {
+    for await (const chunk of request.body) {
+      bytes += chunk.byteLength;
+      if (bytes > MAX_BODY_BYTES) throw tooLarge();
+      text += decode(decoder, chunk);
+    }
+  } catch (error) {
+    if (error instanceof ProblemError) throw error;
+    throw badRequest(`The body broke off after ${bytes} bytes.`, undefined, "incomplete_body");
   }
   return text + decode(decoder);
 }

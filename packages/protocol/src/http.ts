@@ -169,6 +169,20 @@ export const memberListSchema = z.object({ object: z.literal("list"), data: z.ar
 export const createKeyRequestSchema = z.object({ defaultPrivacy: z.enum(PRIVACIES).default("coop") });
 export const createdKeySchema = z.object({ id: z.string(), key: z.string(), member: z.string() });
 
+/** `GET /admin/members/:id/keys`: without the keys themselves, which nobody keeps. */
+export const keyListSchema = z.object({
+  object: z.literal("list"),
+  data: z.array(
+    z.object({
+      id: z.string(),
+      defaultPrivacy: z.enum(PRIVACIES),
+      createdAtMs: ms,
+      revokedAtMs: ms.nullable(),
+    }),
+  ),
+});
+export type KeyList = z.infer<typeof keyListSchema>;
+
 /** `POST /admin/join-tokens`. `member`: id or name; left out: the caller. */
 export const createJoinTokenRequestSchema = z.object({ member: z.string().optional() });
 export const createdJoinTokenSchema = z.object({

@@ -1,7 +1,7 @@
 import { asMemberId, asNodeId } from "@coop/core";
 import type { Member, MemberStore } from "@coop/core";
 import { addMemberRequestSchema, createJoinTokenRequestSchema, createKeyRequestSchema } from "@coop/protocol";
-import type { MemberView } from "@coop/protocol";
+import type { KeyList, MemberView } from "@coop/protocol";
 import { Hono } from "hono";
 import { digestSecret, makeKey } from "../api-key.ts";
 import type { ApiContext, ApiDefaults, ApiEnv } from "../deps.ts";
@@ -23,6 +23,7 @@ export function adminRoutes(deps: AdminRoutesDeps): Hono<ApiEnv> {
     c.json({ object: "list", data: (await deps.members.members()).map(memberView) }),
   );
   routes.post("/members/:id/keys", async (c) => createKey(deps, c));
+  routes.get("/members/:id/keys", async (c) => c.json(await listKeys(deps.members, c.req.param("id"))));
   routes.delete("/keys/:id", async (c) => {
     const id = c.req.param("id");
     if (!(await deps.members.revokeKey(id, deps.clock.now())))
@@ -82,6 +83,17 @@ async function createKey({ clock, ids, members, pepper }: AdminRoutesDeps, c: Ap
     revokedAtMs: null,
   });
   return c.json({ id, key: text, member: member.id }, 201);
+}
+
+async function listKeys(members: MemberStore, wanted: string): Promise<KeyList> {
+  const member = await knownMember(members, wanted, "id");
+  const data = (await members.keys(member.id)).map(({ id, defaultPrivacy, createdAtMs, revokedAtMs }) => ({
+    id,
+    defaultPrivacy,
+    createdAtMs,
+    revokedAtMs,
+  }));
+  return { object: "list", data };
 }
 
 async function createJoinToken(deps: AdminRoutesDeps, c: ApiContext): Promise<Response> {
