@@ -227,5 +227,7 @@ describe("a revoked node", () => {
     expect(await agent.take("refused")).toMatchObject({ reason: "revoked" });
     const second = await join(server, other);
     expect(await second.take("assign")).toMatchObject({ job, epoch: 2 });
+    const known = async () => (await coop.ports.board.read())?.nodes.map(({ identity }) => identity.name);
+    await expect.poll(known).toEqual(["other"]);
   });
 });
