@@ -242,6 +242,19 @@ describe.each(eachJobStores())("settlement in the job store on %s", (_name, open
     );
   });
 
+  test("settleAbsent charges a node in full for what it no longer speaks for, and leaves what it names", async () => {
+    await using stores = await openJob(open, "running");
+    const { jobs } = stores;
+    await jobs.cancel(job, ada, "member", noonMs);
+    expect(await jobs.settleAbsent(studio, [{ job, epoch: 1 }], noonMs)).toBe(0);
+    expect(await jobs.settleAbsent(pi, [], noonMs)).toBe(0);
+    expect(await nodeAccount(stores)).toEqual({ usedTokens: 0, heldTokens: 100 });
+    expect(await jobs.settleAbsent(studio, [], noonMs)).toBe(1);
+    expect(await jobs.settleAbsent(studio, [], noonMs)).toBe(0);
+    expect(await nodeAccount(stores)).toEqual({ usedTokens: 100, heldTokens: 0 });
+    expect(await imbalances(stores)).toEqual([]);
+  });
+
   test("settleNode settles a fenced-off epoch once, for the node that had it, at most for its hold", async () => {
     await using stores = await openJob(open, "running");
     const { jobs } = stores;

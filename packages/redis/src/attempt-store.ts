@@ -69,6 +69,11 @@ export function createAttemptStore(parts: JobStoreParts): AttemptStore {
       return settleReply.parse(await run("settle-node", keys.job(job), [job, node, epoch, used, nowMs]));
     },
 
+    async settleAbsent(node, named, nowMs) {
+      const entries = named.map(({ job, epoch }) => `${job}|${epoch}`);
+      return z.number().parse(await run("settle-absent", keys.zombies, [node, nowMs, ...entries]));
+    },
+
     async sweep(fence, nowMs, amnesty): Promise<SweepOutcome> {
       const reply = sweepReply.parse(await run("sweep", keys.leases, [fence, nowMs, amnesty ? "1" : "0"]));
       if (reply === "fenced") return { kind: "fenced" };

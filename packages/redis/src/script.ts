@@ -16,6 +16,7 @@ export type ScriptName =
   | "expire"
   | "cancel"
   | "settle-node"
+  | "settle-absent"
   | "sweep"
   | "campaign"
   | "resign"

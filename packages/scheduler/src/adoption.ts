@@ -67,6 +67,8 @@ export function createAdoption(
 
   return async (node, claimed) => {
     await loseUnnamed(node, claimed);
+    const settled = await store.settleAbsent(node, claimed);
+    if (settled.kind === "unavailable") return null;
     const found = await Promise.all(claimed.map((claim) => resumable(node, claim)));
     if (found.includes("unavailable")) return null;
     const attempts = found.filter((one) => typeof one !== "string");

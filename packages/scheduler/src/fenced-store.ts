@@ -40,6 +40,10 @@ export interface FencedStore {
     epoch: Epoch,
     usage: Usage,
   ): Promise<{ readonly kind: "settled" | "repeated" | "unknown" } | Unavailable>;
+  settleAbsent(
+    node: NodeId,
+    named: readonly { readonly job: JobId; readonly epoch: Epoch }[],
+  ): Promise<{ readonly kind: "settled" } | Unavailable>;
   sweep(amnesty: boolean): Promise<Unfenced<SweepOutcome>>;
   read(job: JobId): Promise<{ readonly kind: "read"; readonly record: JobRecord | null } | Unavailable>;
   /** Tokens that the node used and holds today. */
@@ -104,6 +108,11 @@ export function createFencedStore(deps: FencedStoreDeps): FencedStore {
       call("settleNode", async () => ({
         kind: await attempts.settleNode(node, job, epoch, usage, clock.now()),
       })),
+    settleAbsent: (node, named) =>
+      call("settleAbsent", async () => {
+        await attempts.settleAbsent(node, named, clock.now());
+        return { kind: "settled" as const };
+      }),
     sweep: async (amnesty) =>
       changed(unfenced(await call("sweep", () => attempts.sweep(fence, clock.now(), amnesty)))),
     read: (job) => call("read", async () => ({ kind: "read" as const, record: await attempts.read(job) })),

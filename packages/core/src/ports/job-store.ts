@@ -31,7 +31,12 @@ export type AdmitOutcome =
   | { readonly kind: "admitted" }
   | { readonly kind: "duplicate"; readonly job: JobId }
   | { readonly kind: "idempotency-conflict"; readonly job: JobId }
-  | { readonly kind: "quota-exceeded"; readonly limitTokens: number; readonly usedTokens: number; readonly heldTokens: number }
+  | {
+      readonly kind: "quota-exceeded";
+      readonly limitTokens: number;
+      readonly usedTokens: number;
+      readonly heldTokens: number;
+    }
   | { readonly kind: "too-many-pending"; readonly scope: "member" | "co-op" };
 
 /** Every change by the scheduler carries the leader's fencing number; an older one changes nothing. */
@@ -87,7 +92,12 @@ export type AppendOutcome =
 
 /** How an attempt ended, told by its agent or decided by the scheduler. */
 export type AttemptEnd =
-  | { readonly kind: "succeeded"; readonly finishReason: FinishReason; readonly usage: Usage; readonly timings: Timings }
+  | {
+      readonly kind: "succeeded";
+      readonly finishReason: FinishReason;
+      readonly usage: Usage;
+      readonly timings: Timings;
+    }
   | { readonly kind: "failed"; readonly code: FailureClass; readonly message: string; readonly usage: Usage };
 
 export type FinishOutcome =
@@ -133,7 +143,9 @@ export type RenewOutcome =
   | { readonly kind: "renewed"; readonly lost: readonly { readonly job: JobId; readonly epoch: Epoch }[] }
   | { readonly kind: "fenced" };
 
-export type SweepOutcome = { readonly kind: "swept"; readonly report: SweepReport } | { readonly kind: "fenced" };
+export type SweepOutcome =
+  | { readonly kind: "swept"; readonly report: SweepReport }
+  | { readonly kind: "fenced" };
 
 /** What the sweep changed; the scheduler tells agents and the dispatcher. */
 export interface SweepReport {
@@ -168,7 +180,10 @@ export interface JobDesk {
   /** Says that attached jobs are still followed. */
   follow(jobs: readonly JobId[], untilMs: number): Promise<void>;
   /** What a member used and holds in a month, tokens. */
-  account(member: MemberId, month: string): Promise<{ readonly usedTokens: number; readonly heldTokens: number }>;
+  account(
+    member: MemberId,
+    month: string,
+  ): Promise<{ readonly usedTokens: number; readonly heldTokens: number }>;
 }
 
 /** The part of the job store that the scheduler uses. Each call is atomic, idempotent and fenced. */
@@ -177,25 +192,51 @@ export interface AttemptStore {
   /** The agent took the assign: leased becomes running. */
   accept(fence: number, job: JobId, epoch: Epoch): Promise<"running" | "stale" | "fenced">;
   append(request: AppendRequest): Promise<AppendOutcome>;
-  renew(fence: number, leases: readonly { readonly job: JobId; readonly epoch: Epoch }[], leaseUntilMs: number): Promise<RenewOutcome>;
+  renew(
+    fence: number,
+    leases: readonly { readonly job: JobId; readonly epoch: Epoch }[],
+    leaseUntilMs: number,
+  ): Promise<RenewOutcome>;
   finish(fence: number, job: JobId, epoch: Epoch, end: AttemptEnd, nowMs: number): Promise<FinishOutcome>;
   /** Ends an attempt without ending the job, where the rules allow another. */
   expire(request: RetryRequest): Promise<RetryOutcome>;
   /** Settles the node's hold of a fenced-off epoch with what it used; once. `unknown`: this node never held it. */
-  settleNode(node: NodeId, job: JobId, epoch: Epoch, usage: Usage, nowMs: number): Promise<"settled" | "repeated" | "unknown">;
+  settleNode(
+    node: NodeId,
+    job: JobId,
+    epoch: Epoch,
+    usage: Usage,
+    nowMs: number,
+  ): Promise<"settled" | "repeated" | "unknown">;
+  /**
+   * Settles in full the holds that a node kept for fenced-off epochs and no longer speaks for: its agent was
+   * restarted, and nobody else knows what they used. Answers how many.
+   */
+  settleAbsent(
+    node: NodeId,
+    named: readonly { readonly job: JobId; readonly epoch: Epoch }[],
+    nowMs: number,
+  ): Promise<number>;
   /** `amnesty`: nothing lapses or expires (the first 60 s of a new leader). */
   sweep(fence: number, nowMs: number, amnesty: boolean): Promise<SweepOutcome>;
   read(job: JobId): Promise<JobRecord | null>;
   /** All pending jobs, for a scheduler that starts; oldest first, in pages. */
   pending(): AsyncIterable<readonly JobRecord[]>;
   /** Tokens of the day that the node has used and holds. */
-  nodeAccount(node: NodeId, day: string): Promise<{ readonly usedTokens: number; readonly heldTokens: number }>;
+  nodeAccount(
+    node: NodeId,
+    day: string,
+  ): Promise<{ readonly usedTokens: number; readonly heldTokens: number }>;
 }
 
 /** What wakes the scheduler. A lost message costs at most one scan. */
 export type Wake =
   | { readonly kind: "admitted"; readonly spec: JobSpec }
-  | { readonly kind: "cancelled"; readonly job: JobId; readonly fenced: { readonly epoch: Epoch; readonly node: NodeId } | null }
+  | {
+      readonly kind: "cancelled";
+      readonly job: JobId;
+      readonly fenced: { readonly epoch: Epoch; readonly node: NodeId } | null;
+    }
   | { readonly kind: "node-revoked"; readonly node: NodeId };
 
 export interface WakeUps {

@@ -62,6 +62,17 @@ export function createMemoryAttemptStore(parts: MemoryAttemptStoreParts): Attemp
       const used = usage.promptTokens + usage.outputTokens;
       return settlement.settleKept(job, epoch, used, "node-settled") ? "settled" : "repeated";
     },
+    async settleAbsent(node, named) {
+      const spokenFor = new Set(named.map(({ job, epoch }) => `${job}|${epoch}`));
+      let settled = 0;
+      for (const job of jobs.values()) {
+        for (const [epoch, kept] of job.keptHolds) {
+          if (kept.node !== node || spokenFor.has(`${job.spec.id}|${epoch}`)) continue;
+          if (settlement.settleKept(job, epoch, job.hold, "node-absent")) settled += 1;
+        }
+      }
+      return settled;
+    },
     async sweep(number, nowMs, amnesty) {
       if (number !== fence.current) return { kind: "fenced" };
       return { kind: "swept", report: amnesty ? nothingSwept : sweep(parts, nowMs) };

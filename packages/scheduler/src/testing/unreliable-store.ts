@@ -29,6 +29,7 @@ export function unreliable(
     renew: (...args) => through("renew", () => store.renew(...args)),
     finish: (...args) => through("finish", () => store.finish(...args)),
     expire: (...args) => through("expire", () => store.expire(...args)),
+    settleAbsent: (...args) => through("settleAbsent", () => store.settleAbsent(...args)),
     settleNode: (...args) => through("settleNode", () => store.settleNode(...args)),
     sweep: (...args) => through("sweep", () => store.sweep(...args)),
     read: (...args) => through("read", () => store.read(...args)),
