@@ -13,6 +13,10 @@ export interface AgentConfig {
   readonly engineUrl: string;
   /** Most concurrent generations; null: as many as the engine runs well. */
   readonly slots: number | null;
+  /** Concurrent generations that Ollama was set to run for each model; null where its settings are not known here. */
+  readonly engineSlots: number | null;
+  /** Memory that models may use in all, bytes; null: 70 % of the machine's. */
+  readonly modelMemoryBytes: number | null;
   /** Longest context a generation gets, tokens; null: as the machine's memory allows. */
   readonly contextTokens: number | null;
   /** Most tokens served a day; null for no limit. */
@@ -25,6 +29,7 @@ export interface ConfigFlags {
   readonly name?: string;
   readonly engine?: string;
   readonly slots?: string;
+  readonly memory?: string;
   readonly context?: string;
   readonly tokensPerDay?: string;
   readonly allowPlaintext?: boolean;
@@ -59,6 +64,19 @@ const slotsSetting: Setting<number> = {
   schema: z.coerce.number().int().min(1).max(256),
   takes: "a whole number from 1 to 256",
 };
+/** Ollama's own setting, for when the agent starts from the same environment; 0 leaves the choice to Ollama. */
+const engineSlotsSetting: Setting<number> = {
+  flag: "",
+  variable: "OLLAMA_NUM_PARALLEL",
+  schema: z.coerce.number().int().min(0).max(256),
+  takes: "a whole number from 0 to 256",
+};
+const memorySetting: Setting<number> = {
+  flag: "--memory",
+  variable: "COOP_AGENT_MEMORY_GIB",
+  schema: z.coerce.number().positive().max(16_384),
+  takes: "GiB above 0",
+};
 const contextSetting: Setting<number> = {
   flag: "--context",
   variable: "COOP_AGENT_CONTEXT",
@@ -82,6 +100,7 @@ const fileSchema = z.strictObject({
   name: nameSetting.schema.optional(),
   engine: engineSetting.schema.optional(),
   slots: slotsSetting.schema.optional(),
+  memoryGib: memorySetting.schema.optional(),
   context: contextSetting.schema.optional(),
   tokensPerDay: tokensPerDaySetting.schema.optional(),
   allowPlaintext: z.boolean().optional(),
@@ -101,11 +120,14 @@ export async function readConfig(home: string, flags: ConfigFlags, env: Environm
     parse(setting, setting.variable, env[setting.variable]) ??
     fromFile ??
     null;
+  const memoryGib = choose(memorySetting, flags.memory, file.memoryGib);
   return {
     home,
     name: choose(nameSetting, flags.name, file.name) ?? machineName(),
     engineUrl: choose(engineSetting, flags.engine, file.engine) ?? defaultEngineUrl,
     slots: choose(slotsSetting, flags.slots, file.slots),
+    engineSlots: choose(engineSlotsSetting, undefined, undefined) || null,
+    modelMemoryBytes: memoryGib === null ? null : memoryGib * 2 ** 30,
     contextTokens: choose(contextSetting, flags.context, file.context),
     tokensPerDay: choose(tokensPerDaySetting, flags.tokensPerDay, file.tokensPerDay),
     plaintextAllowed:

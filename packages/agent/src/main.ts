@@ -58,12 +58,12 @@ const program = new Command("agent")
     `
 Examples:
   agent start --join coopjoin_...      join a co-op and serve; later just: agent start
-  agent start --slots 2 --context 16384 --tokens-per-day 500000
+  agent start --slots 2 --memory 24 --context 16384 --tokens-per-day 500000
   agent start --engine http://127.0.0.1:11500
   agent status --json
 
 Settings come from the command line, else the environment (COOP_AGENT_NAME, OLLAMA_HOST, COOP_AGENT_SLOTS,
-COOP_AGENT_CONTEXT, COOP_AGENT_TOKENS_PER_DAY, COOP_AGENT_ALLOW_PLAINTEXT), else agent.json in
+COOP_AGENT_MEMORY_GIB, COOP_AGENT_CONTEXT, COOP_AGENT_TOKENS_PER_DAY, COOP_AGENT_ALLOW_PLAINTEXT), else agent.json in
 ${home} (COOP_AGENT_HOME moves it).`,
   );
 
@@ -74,6 +74,7 @@ program
   .option("--name <name>", "what to call this node when it joins (default: the machine's name)")
   .option("--engine <url>", "where Ollama answers (default: http://127.0.0.1:11434)")
   .option("--slots <n>", "most generations at once (default: what the engine runs well)")
+  .option("--memory <gib>", "most memory for models, GiB (default: 70 % of the machine's)")
   .option("--context <n>", "longest context of a generation, tokens")
   .option("--tokens-per-day <n>", "most tokens to serve a day (default: no limit)")
   .option("--allow-plaintext", "connect without TLS to a server on a network that is private itself")

@@ -55,7 +55,14 @@ async function startReporter(
     slots,
     probe: { machine: async () => facts, state: async () => conditions },
     store,
-    allowance: { slots: null, contextTokens: null, modelMemoryBytes: null, tokensPerDay: null, ...allowance },
+    allowance: {
+      slots: null,
+      engineSlots: null,
+      contextTokens: null,
+      modelMemoryBytes: null,
+      tokensPerDay: null,
+      ...allowance,
+    },
     agentVersion: "1.0.0",
     timing: createSystemTiming(),
     log,
@@ -117,6 +124,15 @@ describe("a look at the node", () => {
       models: [{ contextTokens: 4096 }],
     });
     expect(slots.total).toBe(3);
+  });
+
+  test.for([
+    [{ slots: 3, engineSlots: 2 }, 2],
+    [{ slots: 1, engineSlots: 4 }, 1],
+    [{ engineSlots: 4 }, 4],
+    [{}, 1],
+  ] as const)("takes %j as %i slots", async ([allowance, slots]) => {
+    expect((await (await startReporter(allowance)).look()).report.slots).toBe(slots);
   });
 
   test("calls a model loaded only with the context that is pinned", async () => {

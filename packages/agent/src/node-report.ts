@@ -28,6 +28,8 @@ import type { Timing } from "./timing.ts";
 export interface NodeAllowance {
   /** Most concurrent generations. */
   readonly slots: number | null;
+  /** What the engine was set to run at once; more than that would queue in it, unseen. */
+  readonly engineSlots: number | null;
   /** Longest context of a generation, tokens. */
   readonly contextTokens: number | null;
   /** Memory that models may use in all, bytes. */
@@ -98,7 +100,7 @@ export async function startNodeReporter(deps: NodeReporterDeps): Promise<NodeRep
         probe.state(),
       ]);
       const host = hostOf(description, facts, state, allowance);
-      slots.resize(allowance.slots ?? host.simulated?.slots ?? USUAL_SLOTS);
+      slots.resize(slotsOf(host.simulated, allowance));
       noteConditions(host.state);
       if (listed.kind === "listed") models = listed.models;
       const canServe = description.kind === "ready" && listed.kind === "listed";
@@ -118,6 +120,13 @@ export async function startNodeReporter(deps: NodeReporterDeps): Promise<NodeRep
       await learning.close();
     },
   };
+}
+
+/** The owner's cap within what the engine runs at once; without either, what Ollama runs by default. */
+function slotsOf(simulated: SimulatedEngine | null, { slots, engineSlots }: NodeAllowance): number {
+  const engineRuns = simulated?.slots ?? engineSlots;
+  if (slots === null) return engineRuns ?? USUAL_SLOTS;
+  return engineRuns === null ? slots : Math.min(slots, engineRuns);
 }
 
 /** The machine that the figures are about: the one that the agent runs on, or the one that is simulated on it. */

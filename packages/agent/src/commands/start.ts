@@ -55,11 +55,11 @@ async function serve(
   identity: AgentIdentity,
 ): Promise<SupervisionEnd> {
   const { config, timing, random, log, say, stop } = options;
-  const { home, contextTokens, tokensPerDay } = config;
+  const { home } = config;
   await using closing = new AsyncDisposableStack();
   const engine = createOllamaEngine({ host: engineHost, timing, log });
   closing.defer(() => engine.close());
-  const slots = createSlots(config.slots ?? 1);
+  const slots = createSlots(config.slots ?? config.engineSlots ?? 1);
   const reporter = await startNodeReporter({
     engine,
     slots,
@@ -67,7 +67,7 @@ async function serve(
     log,
     probe: createSystemProbe({ clock: timing, platform: process.platform }),
     store: createCapacityFile({ home, log }),
-    allowance: { slots: config.slots, contextTokens, modelMemoryBytes: null, tokensPerDay },
+    allowance: config,
     agentVersion: AGENT_VERSION,
     onChange: () => agent.lookAgain(),
   });
