@@ -107,7 +107,7 @@ describe("a node that connects", () => {
 
   test("is dropped when it gives no sign of life, and not while it answers pings", async () => {
     const ports = createTestCoop();
-    await using watchful = await startTestScheduler(ports.ports, { heartbeatMs: 30 });
+    await using watchful = await startTestScheduler(ports.ports, { heartbeatMs: 60 });
     await leads(watchful);
     const lively = await join(watchful, await ports.register("lively"));
     const frozen = await join(watchful, await ports.register("frozen"));

@@ -7,15 +7,24 @@ import type { TestCoop } from "./testing/test-coop.ts";
 import { leads, startTestScheduler } from "./testing/test-scheduler.ts";
 import type { TestScheduler } from "./testing/test-scheduler.ts";
 
+const SHORT_LEASE = { amnestyMs: 0, leaseMs: 1_000 };
+
 let coop: TestCoop;
 let server: TestScheduler;
 
 beforeEach(async () => {
   coop = createTestCoop();
-  server = await startTestScheduler(coop.ports, { amnestyMs: 0, leaseMs: 500 });
+  server = await startTestScheduler(coop.ports, { amnestyMs: 0 });
   await leads(server);
 });
 afterEach(() => server.stop());
+
+/** Starts the scheduler anew with leases short enough to wait for. */
+const leaseShortly = async (): Promise<void> => {
+  await server.stop();
+  server = await startTestScheduler(coop.ports, SHORT_LEASE);
+  await leads(server);
+};
 
 const leaseUntilMs = async (job: JobId): Promise<number> => {
   const { state } = await coop.record(job);
@@ -101,6 +110,7 @@ describe("a node that comes back before its lease lapses", () => {
 
 describe("a node that does not come back", () => {
   test("loses the job to another node when its lease lapses; its late words change nothing", async () => {
+    await leaseShortly();
     const key = await coop.register("studio");
     const agent = await join(server, key);
     const job = await coop.submit();
@@ -133,11 +143,14 @@ describe("a node that does not come back", () => {
   });
 
   test("keeps its lease while it is connected, however long it takes", async () => {
+    await leaseShortly();
     const agent = await join(server, await coop.register("studio"));
     const job = await coop.submit();
     agent.send(wordsOf(await agent.take("assign")).accepted());
     const first = await leaseUntilMs(job);
-    await expect.poll(() => leaseUntilMs(job), { timeout: 5_000 }).toBeGreaterThan(first + 500);
+    await expect
+      .poll(() => leaseUntilMs(job), { timeout: 5_000 })
+      .toBeGreaterThan(first + SHORT_LEASE.leaseMs);
     expect(await coop.record(job)).toMatchObject({ state: { state: "running" }, epoch: 1 });
   });
 });
@@ -190,6 +203,7 @@ describe("a scheduler that starts anew", () => {
   });
 
   test("spares what runs while it does not know who is alive", async () => {
+    await leaseShortly();
     const key = await coop.register("studio");
     const agent = await join(server, key);
     const job = await coop.submit();
@@ -198,7 +212,7 @@ describe("a scheduler that starts anew", () => {
     await expect.poll(async () => (await coop.record(job)).state.state).toBe("running");
     await server.stop();
 
-    await using next = await startTestScheduler(coop.ports, { amnestyMs: 60_000, leaseMs: 500 });
+    await using next = await startTestScheduler(coop.ports, { amnestyMs: 60_000 });
     await leads(next);
     const untilMs = await leaseUntilMs(job);
     let sweepsAfterLapse = 0;

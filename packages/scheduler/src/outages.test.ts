@@ -46,7 +46,7 @@ test.for(["append", "finish"] as const)(
     const coop = createTestCoop();
     let left = 1;
     coop.fate = (call) => (call === broken && left-- > 0 ? "refused" : "works");
-    await using server = await startTestScheduler(coop.ports, { amnestyMs: 0, leaseMs: 200 });
+    await using server = await startTestScheduler(coop.ports, { amnestyMs: 0, leaseMs: 1_000 });
     await leads(server);
     const agent = await join(server, await coop.register("studio"));
     const job = await coop.submit({ attachment: "detached" });
@@ -133,7 +133,7 @@ test.for([1, 2, 3, 4, 5])(
 
 test("a leader that cannot renew its lead steps down before another may lead", async () => {
   const coop = createTestCoop();
-  await using server = await startTestScheduler(coop.ports, { leadTtlMs: 100 });
+  await using server = await startTestScheduler(coop.ports, { leadTtlMs: 1_000 });
   await leads(server);
   const agent = await join(server, await coop.register("studio"));
   coop.cutOffLeadership();

@@ -11,7 +11,7 @@ let server: TestScheduler;
 
 beforeEach(async () => {
   coop = createTestCoop();
-  server = await startTestScheduler(coop.ports, { acceptMs: 100 });
+  server = await startTestScheduler(coop.ports);
   await leads(server);
 });
 afterEach(() => server.stop());
@@ -124,12 +124,17 @@ test("a detached job begins again from scratch on another node, and only the win
 });
 
 test("an assign that is not accepted is revoked: another node takes the job, and the attempt does not count", async () => {
+  await server.stop();
+  server = await startTestScheduler(coop.ports, { acceptMs: 500 });
+  await leads(server);
   const agents = await joinThree();
   const job = await coop.submit();
   const silent = await assigned(agents);
   expect(await silent.agent.take("cancel")).toMatchObject({ job, epoch: 1 });
   const second = await assigned(agents.filter((agent) => agent !== silent.agent));
   expect(second.assign).toMatchObject({ job, epoch: 2 });
+  second.agent.send(wordsOf(second.assign).accepted());
+  await expect.poll(async () => (await coop.record(job)).state.state).toBe("running");
   expect(await coop.record(job)).toMatchObject({
     attempts: 0,
     excludedNodes: [silent.assign.allowedNodes[0]],
