@@ -310,11 +310,13 @@ export async function createWorld(options: WorldOptions = {}) {
     },
     /** Resolves with the record once it satisfies. */
     until: async (job: JobId, satisfied: (record: JobRecord) => boolean): Promise<JobRecord> => {
-      for (;;) {
-        const record = await desk.read(job);
-        if (record !== null && satisfied(record)) return record;
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      let record = await desk.read(job);
+      await eventually(`${job} gets where it should`, async () => {
+        record = await desk.read(job);
+        return record !== null && satisfied(record);
+      });
+      assert(record !== null, `${job} is known`);
+      return record;
     },
     /** Fails unless every job has ended and nothing is held; and no secret or prompt was logged. */
     expectQuiet: async (): Promise<void> => {
@@ -333,6 +335,15 @@ export async function createWorld(options: WorldOptions = {}) {
       }
     },
   };
+}
+
+/** Resolves once the condition holds; fails after five seconds. */
+export async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const untilMs = performance.now() + 5_000;
+  while (!(await holds())) {
+    assert(performance.now() < untilMs, `in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
 
 export type World = Awaited<ReturnType<typeof createWorld>>;
