@@ -269,12 +269,22 @@ interface Bell {
 }
 
 function createBell(): Bell {
-  let rung = new AbortController();
+  let rung = false;
+  let wake = (): void => {};
   return {
-    ring: () => rung.abort(),
-    reset: () => {
-      if (rung.signal.aborted) rung = new AbortController();
+    ring: () => {
+      rung = true;
+      wake();
     },
-    wait: async (ms, signal) => await pause(ms, AbortSignal.any([rung.signal, signal])),
+    reset: () => {
+      rung = false;
+    },
+    wait: async (ms, signal) => {
+      if (rung) return;
+      const woken = new AbortController();
+      wake = () => woken.abort();
+      await pause(ms, AbortSignal.any([woken.signal, signal]));
+      wake = () => {};
+    },
   };
 }
