@@ -28,12 +28,18 @@ export class StatusKeeper {
     this.#deps = deps;
   }
 
+  /** Writes the first status: from here on, another agent would find this one. */
+  async open(): Promise<void> {
+    this.#writing = this.#write();
+    await this.#writing;
+  }
+
   /** The status may be another one now. */
   changed(): void {
     if (this.#closed || this.#timer !== null) return;
     this.#timer = this.#deps.timing.after(restMs, () => {
       this.#timer = null;
-      this.#writing = this.#write();
+      this.#writing = this.#write(this.#writing);
     });
   }
 
@@ -45,9 +51,9 @@ export class StatusKeeper {
     await removeStatus(this.#deps.home);
   }
 
-  async #write(): Promise<void> {
+  async #write(last?: Promise<void>): Promise<void> {
     const { home, log, timing } = this.#deps;
-    await this.#writing;
+    await last;
     const status = this.#deps.status();
     const text = JSON.stringify({ ...status, updatedAtMs: 0 });
     const atMs = timing.monotonicMs();

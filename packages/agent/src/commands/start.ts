@@ -86,6 +86,7 @@ async function serve(
   });
   const status = new StatusKeeper({ home, timing, log, status: () => agent.status(process.pid) });
   closing.defer(() => status.close());
+  await status.open();
   return await agent.run(stop);
 }
 
