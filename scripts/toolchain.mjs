@@ -61,7 +61,9 @@ export async function prepareToolchain() {
         program: "bin/node",
       });
   const path = [dirname(node), dirname(pnpm), join(root, "node_modules", ".bin"), process.env.PATH ?? ""];
-  return { node, pnpm, env: { ...process.env, PATH: path.join(delimiter) } };
+  // Programs run from TypeScript: what was stripped and compiled once is not done again at each start.
+  const NODE_COMPILE_CACHE = join(root, ".tools", "compile-cache");
+  return { node, pnpm, env: { NODE_COMPILE_CACHE, ...process.env, PATH: path.join(delimiter) } };
 }
 
 /** Type stripping without a flag or a warning: 22.18 and later of 22, and every version from 24 on. */

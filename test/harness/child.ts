@@ -28,7 +28,12 @@ export function startChild(
   environment: Readonly<Record<string, string>>,
 ): Child {
   const process_ = spawn(process.execPath, [program, ...args], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", ...environment },
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? "",
+      HOME: "/nonexistent",
+      ...environment,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let text = "";
