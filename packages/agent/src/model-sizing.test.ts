@@ -98,13 +98,16 @@ describe("what a model occupies", () => {
 
   test("is the engine's word when it is loaded as pinned", () => {
     expect(residentBytesOf({ ...unknown, loaded }, shape, 8192, 1)).toBe(7e9);
-    expect(isLoadedWith({ ...unknown, loaded }, 8192)).toBe(true);
+    expect(isLoadedWith({ ...unknown, loaded }, 8192, 1)).toBe(true);
+    expect(isLoadedWith({ ...unknown, loaded }, 2048, 4)).toBe(true);
   });
   test("is an estimate otherwise, with every slot full", () => {
     const estimate = 4.9e9 + 2 * 4096 * kvBytesPerToken(shape);
-    expect(residentBytesOf({ ...unknown, loaded }, shape, 4096, 2)).toBe(estimate);
-    expect(isLoadedWith({ ...unknown, loaded }, 4096)).toBe(false);
-    expect(isLoadedWith(unknown, 4096)).toBe(false);
+    expect(residentBytesOf({ ...unknown, loaded: { ...loaded, contextTokens: 2048 } }, shape, 4096, 2)).toBe(
+      estimate,
+    );
+    expect(isLoadedWith({ ...unknown, loaded }, 4096, 1)).toBe(false);
+    expect(isLoadedWith(unknown, 4096, 1)).toBe(false);
   });
   test("is nothing for a cloud model", () => {
     expect(residentBytesOf({ ...unknown, cloud: true }, shape, 4096, 2)).toBe(0);

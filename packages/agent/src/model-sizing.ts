@@ -74,9 +74,16 @@ export function pinnedContextTokens(model: EngineModel, shape: ModelShape, allow
   return Math.min(wanted, Math.max(SHORTEST_CONTEXT_TOKENS, stepped));
 }
 
-/** Whether the model is in memory with that context; with another it would be loaded anew. */
-export const isLoadedWith = ({ cloud, loaded }: EngineModel, contextTokens: number): boolean =>
-  cloud || (loaded !== null && (loaded.contextTokens ?? contextTokens) === contextTokens);
+/**
+ * Whether the model is in memory with that context; with another it would be loaded anew. An engine may
+ * count one generation's context, or that of all slots together.
+ */
+export function isLoadedWith({ cloud, loaded }: EngineModel, contextTokens: number, slots: number): boolean {
+  if (cloud) return true;
+  if (loaded === null) return false;
+  const counted = loaded.contextTokens ?? contextTokens;
+  return counted === contextTokens || counted === contextTokens * slots;
+}
 
 /** What the model occupies when it is loaded, bytes: the engine's word if it has it loaded like that, else an estimate. */
 export function residentBytesOf(
@@ -86,7 +93,7 @@ export function residentBytesOf(
   slots: number,
 ): number {
   if (model.cloud) return 0;
-  const saidBytes = isLoadedWith(model, contextTokens) ? (model.loaded?.residentBytes ?? 0) : 0;
+  const saidBytes = isLoadedWith(model, contextTokens, slots) ? (model.loaded?.residentBytes ?? 0) : 0;
   if (saidBytes > 0) return saidBytes;
   return Math.round(weightBytes(shape) + contextTokens * slots * kvBytesPerToken(shape));
 }

@@ -218,7 +218,7 @@ function modelReport(
     contextTokens,
     parameterCount: model.shape.parameterCount,
     cloud: model.cloud,
-    loaded: isLoadedWith(model, contextTokens),
+    loaded: isLoadedWith(model, contextTokens, slots),
     residentBytes: residentBytesOf(model, shape, contextTokens, slots),
     capacity: learning.capacity(model, prior),
   };

@@ -63,6 +63,14 @@ describe("an abort ends it at once, and the engine is told", () => {
     await expect(endedSoon((await ollama.call("/api/chat")).ended)).resolves.toBe("destroyed");
   });
 
+  test("behind a piece of nothing", async () => {
+    const { engine, ollama } = await startEngineRig();
+    ollama.script("/api/chat", piece(""), { do: "pause", ms: 20 }, piece(""), { do: "hang" });
+    const { outcome } = await run(engine, chat(), {}, AbortSignal.timeout(100));
+    expect(outcome).toMatchObject({ kind: "aborted", phase: "prefill" });
+    await expect(endedSoon((await ollama.call("/api/chat")).ended)).resolves.toBe("destroyed");
+  });
+
   test("with output waiting that nobody has read", async () => {
     const { engine, ollama } = await startEngineRig();
     const flood = Array.from({ length: 200 }, (_, index) => piece(`${index} `));

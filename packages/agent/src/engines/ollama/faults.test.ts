@@ -147,6 +147,12 @@ describe("a hang is cut by its own timer", () => {
     await expect((await ollama.call("/api/chat")).ended).resolves.toBe("destroyed");
   });
 
+  test("the next token, behind a piece of nothing", async () => {
+    const { engine, ollama } = await startEngineRig();
+    ollama.script("/api/chat", piece("Hel"), { do: "pause", ms: 20 }, piece(""), { do: "hang" });
+    expect((await run(engine, chat(), { idleMs: 100 })).outcome).toMatchObject({ class: "idle-timeout" });
+  });
+
   test("the whole, however lively", async () => {
     const { engine, ollama } = await startEngineRig();
     const lively = Array.from({ length: 100 }, (_, index): Step[] => [

@@ -28,6 +28,8 @@ export interface GenerationDeps {
   readonly loading: Loading;
   readonly timing: Timing;
   readonly occupancy: Occupancy;
+  /** Whether a cloud serves the model: nothing is to be loaded here. */
+  readonly isCloud: (model: string) => boolean;
 }
 
 type ChatJob = Extract<GenerateRequest, { kind: "chat" }>;
@@ -102,12 +104,15 @@ function refuseOverflow(request: GenerateRequest): void {
 }
 
 async function* load(
-  { loading, timing }: GenerationDeps,
+  { loading, timing, isCloud }: GenerationDeps,
   { model, contextTokens }: GenerateRequest,
   watch: Watch,
   course: Course,
 ): AsyncGenerator<EngineEvent, void> {
-  if (!(await watch.await("load", loading.isResident(model, contextTokens, watch.signal)))) {
+  watch.check();
+  const isReady =
+    isCloud(model) || (await watch.await("load", loading.isResident(model, contextTokens, watch.signal)));
+  if (!isReady) {
     yield { kind: "loading" };
     const answer = await watch.await("load", loading.load(model, contextTokens));
     if (answer.kind === "failed") throw new EngineFault(answer.class, answer.message);

@@ -10,6 +10,8 @@ import type { Show } from "./wire.ts";
 /** Lists the engine's models. What `/api/show` says is kept per digest, so that a repeated call costs two requests. */
 export interface Listing {
   models(signal: AbortSignal): Promise<EngineModels>;
+  /** Whether the model was the cloud's when it was last listed. */
+  isCloud(model: string): boolean;
 }
 
 type Tag = z.infer<typeof tagsSchema>["models"][number];
@@ -26,6 +28,7 @@ export function createListing({
   readonly log: Log;
 }): Listing {
   let shown = new Map<string, Show>();
+  let cloudModels: ReadonlySet<string> = new Set();
 
   const showAll = async (tags: readonly Tag[], signal: AbortSignal): Promise<ReadonlyMap<string, Show>> => {
     const known = new Map<string, Show>();
@@ -55,6 +58,7 @@ export function createListing({
   };
 
   return {
+    isCloud: (model) => cloudModels.has(model),
     async models(signal) {
       try {
         const client = transport.client(signal);
@@ -68,6 +72,7 @@ export function createListing({
           const show = shows.get(keyOf(tag));
           return show === undefined ? [] : [engineModel(tag, show, residents.get(tag.name))];
         });
+        cloudModels = new Set(models.filter((model) => model.cloud).map((model) => model.name));
         return { kind: "listed", models };
       } catch (error) {
         if (signal.aborted) return { kind: "unavailable", message: "listing the models was aborted" };

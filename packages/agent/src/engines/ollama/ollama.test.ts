@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { run, scriptedModel, soon, startEngineRig } from "../../../../../test/harness/ollama-engine.ts";
+import { chat, run, scriptedModel, soon, startEngineRig } from "../../../../../test/harness/ollama-engine.ts";
 import { createSystemTiming } from "../../timing.ts";
 import { createOllamaEngine } from "./ollama.ts";
 import type { Log } from "@coop/core";
@@ -126,6 +126,15 @@ describe("the models", () => {
     const { engine, ollama } = await startEngineRig();
     ollama.script("/api/show", { do: "text", text: '{"capabilities":["completion"],"remote_model":"big"}' });
     expect(await engine.models(soon())).toMatchObject({ models: [{ cloud: true }] });
+  });
+
+  test("that are the cloud's are not loaded here", async () => {
+    const { engine, ollama } = await startEngineRig();
+    ollama.models = [{ name: "big:cloud" }];
+    await engine.models(soon());
+    const { kinds } = await run(engine, chat({ model: "big:cloud" }));
+    expect(kinds).toEqual(["prefill", "delta", "delta", "done"]);
+    expect(ollama.callsOf("/api/generate")).toHaveLength(0);
   });
 
   test("that the engine cannot describe are not offered", async () => {

@@ -31,7 +31,7 @@ export function createOllamaEngine({ host, timing, log }: OllamaDeps): Engine {
     describe: (signal) => describe(transport, signal),
     models: (signal) => listing.models(signal),
     generate: (request, signal, limits) =>
-      generate({ transport, loading, timing, occupancy }, request, signal, limits),
+      generate({ transport, loading, timing, occupancy, isCloud: listing.isCloud }, request, signal, limits),
     warm: (model, contextTokens, signal) => untilAborted(loading.load(model, contextTokens), signal),
     async unload(model, signal) {
       loading.forget(model);

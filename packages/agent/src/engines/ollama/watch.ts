@@ -74,9 +74,16 @@ export function createWatch(caller: AbortSignal, limits: GenerateLimits): Watch 
     await<T>(stretch: Stretch, work: Promise<T>): Promise<T> {
       startTimer(stretch);
       return new Promise<T>((resolve, reject) => {
-        if (cause !== null) reject(cause);
         waiting = { reject };
-        work.then(resolve, reject).finally(() => (waiting = null));
+        // Cleared before the result is passed on: whoever receives it may wait again at once.
+        const settle =
+          <Result>(pass: (result: Result) => void) =>
+          (result: Result): void => {
+            waiting = null;
+            pass(result);
+          };
+        work.then(settle(resolve), settle(reject));
+        if (cause !== null) reject(cause);
       });
     },
     [Symbol.dispose]() {
