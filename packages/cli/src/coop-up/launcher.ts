@@ -135,7 +135,7 @@ const SIMULATED_PROFILES = ["mac-studio-m4-max-128", "macbook-air-m4-32", "raspb
 
 function machinesSpec({ environment }: LauncherOptions, speedup: number): ProgramSpec<readonly Machine[]> {
   return {
-    name: "simulated machines",
+    name: "simulator",
     path: PROGRAMS.machines,
     launch: (before) => ({
       args: [

@@ -1,0 +1,50 @@
+import type { JobView, NodeRow, PlacementView } from "@coop/protocol";
+import type { DemoMember, Phase } from "./workload.ts";
+
+/** What became of one job of the demo. */
+export interface JobRecord {
+  readonly phase: Phase;
+  readonly task: string;
+  readonly member: DemoMember;
+  readonly job: JobView;
+  /** The decision that placed it; null for a job that never was. */
+  readonly placement: PlacementView | null;
+}
+
+/** A job that was seen waiting for a better node while another could have started it. */
+export interface HeldSight {
+  readonly job: string;
+  readonly task: string;
+  readonly placement: PlacementView;
+}
+
+/** What a member's month says after the demo, tokens. */
+export interface MemberMonth {
+  readonly member: DemoMember;
+  readonly usedTokens: number;
+  readonly heldTokens: number;
+}
+
+/** All that the demo saw. */
+export interface DemoRecords {
+  readonly jobs: readonly JobRecord[];
+  readonly held: readonly HeldSight[];
+  readonly nodes: readonly NodeRow[];
+  /** Most attempts seen at once during the burst, by node name. */
+  readonly burstPeak: ReadonlyMap<string, number>;
+  readonly months: readonly MemberMonth[];
+}
+
+/** From submission to the decision that placed it, seconds; null for a job that never was placed. */
+export const waitS = ({ job, placement }: JobRecord): number | null =>
+  placement?.decision.kind === "assigned" ? Math.max(0, placement.atMs - job.submittedAtMs) / 1000 : null;
+
+/** From submission to the end, seconds; null while it runs. */
+export const tookS = ({ job }: JobRecord): number | null =>
+  job.finishedAtMs === null ? null : (job.finishedAtMs - job.submittedAtMs) / 1000;
+
+/** The least value that at least a share `q` of the values does not exceed; 0 of none. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? 0;
+}
