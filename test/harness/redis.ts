@@ -1,1 +1,1 @@
-export { startTestRedis, type TestRedis } from "@coop/redis/testing";
+export { startTestRedis } from "@coop/redis/testing";
