@@ -108,7 +108,6 @@ export function openAttached(
     if (taken) return reader.wait(patienceMs);
     const waited = await Promise.race([reader.wait(patienceMs), lapsed]);
     taken = waited.kind === "entry";
-    if (taken) clearTimeout(timer);
     if (waited.kind === "unplaced") reader.close();
     return waited;
   };

@@ -1,10 +1,11 @@
-import { OperationalError } from "@coop/core";
+import { assert, OperationalError } from "@coop/core";
 import type { JobId } from "@coop/core";
 import { unplaced, unreadable } from "../../attached-job.ts";
 import type { Waited, OutputReader } from "../../attached-output.ts";
 import type { EndEvent, Placed } from "../../fold.ts";
 import { problemOfEnd } from "../../job-end.ts";
-import { problemBody, ProblemError } from "../../problem.ts";
+import { problemBody } from "../../problem.ts";
+import type { ProblemError } from "../../problem.ts";
 import { SSE_PING, sseEvent } from "../../sse.ts";
 import { createChunkWriter } from "./completion.ts";
 
@@ -62,7 +63,7 @@ export async function* chatFrames(
     else {
       const { event } = waited.entry;
       if (event.kind === "placed") {
-        if (shown) return yield restartedFrame(reader);
+        assert(!shown, "an answer that somebody saw begin never begins anew");
         placed = event;
       } else if (event.kind === "deltas") {
         shown = true;
@@ -83,15 +84,4 @@ function brokenFrame(error: unknown, reader: OutputReader): string {
   reader.close();
   if (!(error instanceof OperationalError)) throw error;
   return problemFrame(unreadable(error));
-}
-
-/** What was shown cannot be taken back, and attempts are never spliced. */
-function restartedFrame(reader: OutputReader): string {
-  reader.close();
-  return problemFrame(
-    new ProblemError(502, {
-      code: "restarted",
-      message: "The node was lost in the middle of the answer. Ask again.",
-    }),
-  );
 }
