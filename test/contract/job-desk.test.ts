@@ -145,6 +145,7 @@ describe.each(eachJobStores())("the desk of the job store on %s", (_name, open) 
           { kind: "cancelled", reason: "revoked", usage: { promptTokens: 30, outputTokens: 5 } },
         ],
       ]);
+      expect(await jobs.read(job)).toMatchObject({ epoch: 2 });
       expect(await jobs.append(frame(2))).toEqual({ kind: "stale" });
       expect(await jobs.finish(fence, job, 1, success(30, 8), noonMs)).toEqual({ kind: "stale" });
       expect(await nodeAccount(stores)).toEqual({ usedTokens: 38, heldTokens: 0 });

@@ -87,6 +87,10 @@ test("memory and Redis answer any history alike, and the books are in order afte
       const end = await everything(redis);
       expect(end).toEqual(await everything(memory));
       expectBooksInOrder(end);
+      const { pending, leases, followed, deadlines, zombies } = redis.keys;
+      const sets = [pending, leases, followed, deadlines, zombies];
+      expect(await Promise.all(sets.map((set) => redis.redis.zcard(set)))).toEqual([0, 0, 0, 0, 0]);
+      expect(await redis.redis.hgetall(redis.keys.pendingByMember)).toEqual({});
       expect(redis.wakes.length).toBe(memory.wakes.length);
     }),
     { numRuns: 40 },

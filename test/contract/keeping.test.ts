@@ -77,6 +77,28 @@ test("marks a job dirty, with a higher ver, whenever its place in its life chang
   expect(await marked()).toEqual({ atMs: noonMs + 3, rose: true });
 });
 
+test("has a job in the sets of its place in life, and in no others", async () => {
+  await using stores = await opened();
+  const { jobs, redis, keys } = stores;
+  const sets = ["pending", "leases", "followed", "deadlines", "zombies"] as const;
+  const memberships = async () => {
+    const members = await Promise.all(sets.map((set) => redis.zrange(keys[set], "0", "-1")));
+    const queued = Number(await redis.hget(keys.pendingByMember, ada));
+    expect(queued).toBe(members[0]?.length);
+    return sets.filter((_, i) => members[i]?.some((member) => member.split("|")[0] === job));
+  };
+  expect(await memberships()).toEqual(["pending", "followed", "deadlines"]);
+  await jobs.lease(leaseOf());
+  expect(await memberships()).toEqual(["leases", "followed", "deadlines"]);
+  await jobs.expire(retry());
+  expect(await memberships()).toEqual(["pending", "followed", "deadlines", "zombies"]);
+  await jobs.lease(leaseOf());
+  await jobs.settleNode(leaseOf().node, job, 1, { promptTokens: 1, outputTokens: 1 }, noonMs);
+  expect(await memberships()).toEqual(["leases", "followed", "deadlines"]);
+  await jobs.finish(fence, job, 2, success(30, 5), noonMs);
+  expect(await memberships()).toEqual([]);
+});
+
 test("the sweep takes jobs that are gone out of the sets, and has BullMQ looked at", async () => {
   await using stores = await opened();
   const { jobs, redis, keys } = stores;

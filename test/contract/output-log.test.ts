@@ -154,15 +154,26 @@ describe.each(eachJobStores())("the output log on %s", (_name, open) => {
     await using stores = await opened();
     const { jobs } = stores;
     await jobs.lease(leaseOf());
-    const followed = stores.output.follow(job, START_OF_OUTPUT, AbortSignal.timeout(10_000));
-    const entries = followed[Symbol.asyncIterator]();
-    const first = await entries.next();
-    await Promise.all(Array.from({ length: 1_200 }, (_, i) => jobs.append(frame(i + 1))));
+    const slow = stores.output
+      .follow(job, START_OF_OUTPUT, AbortSignal.timeout(10_000))
+      [Symbol.asyncIterator]();
+    const seen: OutputEntry[] = [];
+    const take = async (): Promise<boolean> => {
+      const next = await slow.next();
+      if (next.done !== true) seen.push(next.value);
+      return next.done !== true;
+    };
+    for (let seq = 1; seq <= 5; seq += 1) {
+      await take();
+      await jobs.append(frame(seq));
+    }
+    const fast = following(stores);
+    await Promise.all(Array.from({ length: 1_200 }, (_, i) => jobs.append(frame(i + 6))));
     await jobs.finish(fence, job, 1, success(30, 9), noonMs);
-    const seen = first.done === true ? [] : [first.value];
-    for (let next = await entries.next(); next.done !== true; next = await entries.next())
-      seen.push(next.value);
-    expect(positions(seen)).toEqual([...Array(1_202).keys()].map((seq) => `1-${seq}`));
+    await fast.ended;
+    for (let more = true; more; more = await take());
+    expect(positions(seen)).toEqual([...Array(1_207).keys()].map((seq) => `1-${seq}`));
+    expect(seen).toEqual(await fast.ended);
   });
 });
 
@@ -184,6 +195,23 @@ describe("the output log on Redis", () => {
     await jobs.finish(fence, job, 1, success(30, 60), noonMs);
     expect(positions(await ended)).toEqual([...Array(62).keys()].map((seq) => `1-${seq}`));
     operator.disconnect();
+  });
+
+  test("reads what it was not told of", async () => {
+    await using stores = await openRedisStores(server())();
+    const { jobs, redis, keys, vault } = stores;
+    await stores.setFence(fence);
+    await jobs.admit(admission());
+    await jobs.lease(leaseOf());
+    const { seen, ended } = following(stores);
+    await jobs.append(frame(1));
+    await expect.poll(() => positions(seen)).toEqual(["1-0", "1-1"]);
+    await redis.xadd(keys.output(job), "1-2", "sealed", vault.seal(JSON.stringify(frame(2).deltas)));
+    await redis.hset(keys.job(job), "lastSeq", 2);
+    await jobs.append(frame(3));
+    await expect.poll(() => positions(seen)).toEqual(["1-0", "1-1", "1-2", "1-3"]);
+    await jobs.finish(fence, job, 1, success(30, 3), noonMs);
+    expect(positions(await ended)).toEqual(["1-0", "1-1", "1-2", "1-3", "1-4"]);
   });
 
   test("goes on after Redis was killed and started again", async () => {

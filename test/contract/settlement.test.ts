@@ -175,6 +175,8 @@ describe.each(eachJobStores())("settlement in the job store on %s", (_name, open
       expect(await stores.ledger()).toHaveLength(1);
       await jobs.lease(leaseOf({ node: pi }));
       expect(await jobs.expire(request)).toEqual({ kind: "stale" });
+      await jobs.expire(retry({ epoch: 2 }));
+      expect(await jobs.expire(request)).toEqual({ kind: "stale" });
     });
 
     test("fails a job after its last attempt, not counting those that do not count", async () => {
