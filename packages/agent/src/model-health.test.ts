@@ -47,7 +47,7 @@ async function startHealth(slotCount = 1): Promise<HealthRig> {
     log,
     canary: (model) => (model === scriptedModel ? chat({ maxOutputTokens: 1 }) : null),
     onChange: () => void (changes += 1),
-    limits: { ...generousLimits, firstTokenMs: 200 },
+    limits: { ...generousLimits, firstTokenMs: 1000 },
     intervals: { secondMs: 10, healingMs: 30, healingMsMax: 60 },
   });
   running.push(health);
@@ -68,7 +68,7 @@ async function startHealth(slotCount = 1): Promise<HealthRig> {
 }
 
 const eventually = (assertion: () => void): Promise<void> =>
-  vi.waitFor(assertion, { timeout: 3000, interval: 5 });
+  vi.waitFor(assertion, { timeout: 6000, interval: 5 });
 
 test("one fault does not condemn a model whose canary lives", async () => {
   const { ollama, health, job, slots, changes } = await startHealth();
@@ -126,6 +126,27 @@ test("after a cancel the slot is held until the engine shows that it let go", as
   expect(slots.tryTake()).toBeNull();
   await eventually(() => expect(slots.free).toBe(1));
   expect(ollama.callsOf("/api/chat")).toHaveLength(2);
+});
+
+test("two slots left by a cancel at once are both held until one canary lives", async () => {
+  const { ollama, job, slots } = await startHealth(2);
+  ollama.script("/api/chat", { do: "hang" });
+  ollama.script("/api/chat", { do: "hang" });
+  ollama.script("/api/chat", { do: "pause", ms: 100 }, { do: "behave" });
+  const cancel = new AbortController();
+  void ollama.call("/api/chat", 1).then(() => cancel.abort());
+  expect(await Promise.all([job(cancel.signal), job(cancel.signal)])).toEqual(["aborted", "aborted"]);
+  expect(slots.free).toBe(0);
+  await eventually(() => expect(slots.free).toBe(2));
+  expect(ollama.callsOf("/api/chat")).toHaveLength(3);
+});
+
+test("a model of two slots can be found unhealthy, too", async () => {
+  const { ollama, health, job, slots } = await startHealth(2);
+  ollama.always("/api/chat", broken);
+  await Promise.all([job(), job()]);
+  await eventually(() => expect(health.unhealthy()).toHaveProperty([scriptedModel]));
+  await eventually(() => expect(slots.free).toBe(2));
 });
 
 test.for([

@@ -70,7 +70,23 @@ export function createModelHealth(deps: ModelHealthDeps): ModelHealth {
   const problems = new Map<string, string>();
   /** When each model last generated well, by a count that only grows. */
   const goods = new Map<string, number>();
+  /** What is still to be decided of a model, and the healing behind it. */
+  const deciding = new Map<string, Promise<void>>();
   const watches = new Map<string, Promise<void>>();
+  /** Slots in this module's hands. */
+  let held = 0;
+
+  const takeSlot = (): Slot | null => {
+    const slot = slots.tryTake();
+    if (slot === null) return null;
+    held += 1;
+    return {
+      release() {
+        held -= 1;
+        slot.release();
+      },
+    };
+  };
 
   const heal = (model: string): void => {
     goods.set(model, (goods.get(model) ?? 0) + 1);
@@ -87,7 +103,7 @@ export function createModelHealth(deps: ModelHealthDeps): ModelHealth {
       if (event.kind === "done") return { kind: "good" };
       if (event.kind === "aborted") return { kind: "stopped" };
       if (event.kind !== "failed") continue;
-      const isClear = goods.get(model) === goodsBefore && slots.total - slots.free <= 1;
+      const isClear = goods.get(model) === goodsBefore && slots.total - slots.free <= held;
       return saysNothing(event.class) || !isClear
         ? { kind: "unclear" }
         : { kind: "missed", problem: `${event.class}: ${event.message}` };
@@ -126,7 +142,7 @@ export function createModelHealth(deps: ModelHealthDeps): ModelHealth {
         problems.delete(model);
         return;
       }
-      const slot = slots.tryTake();
+      const slot = takeSlot();
       if (slot === null) continue;
       try {
         const result = await sendCanary(model);
@@ -138,17 +154,26 @@ export function createModelHealth(deps: ModelHealthDeps): ModelHealth {
     }
   };
 
+  const watch = (model: string, slot: Slot): void => {
+    const decision = decide(model, slot).finally(() => deciding.delete(model));
+    deciding.set(model, decision);
+    watches.set(
+      model,
+      decision.then(() => healing(model)).finally(() => watches.delete(model)),
+    );
+  };
+
   return {
     ended(model, outcome) {
       const verdict = verdictOf(outcome);
       if (verdict === "good") heal(model);
-      if (verdict !== "suspect" || watches.has(model) || closing.signal.aborted) return;
-      const slot = slots.tryTake();
+      if (verdict !== "suspect" || closing.signal.aborted) return;
+      const decision = deciding.get(model);
+      if (decision === undefined && watches.has(model)) return;
+      const slot = takeSlot();
       if (slot === null) return;
-      const watch = decide(model, slot)
-        .then(() => healing(model))
-        .finally(() => watches.delete(model));
-      watches.set(model, watch);
+      if (decision === undefined) watch(model, slot);
+      else void decision.finally(() => slot.release());
     },
     unhealthy: () => Object.fromEntries(problems),
     async close() {

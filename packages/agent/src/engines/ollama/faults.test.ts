@@ -169,16 +169,16 @@ describe("a hang is cut by its own timer", () => {
     const { engine, ollama } = await startEngineRig();
     ollama.script("/api/chat", piece("a"), piece("b"), done());
     const kinds: string[] = [];
-    for await (const event of engine.generate(chat(), soon(), { ...generousLimits, idleMs: 50 })) {
+    for await (const event of engine.generate(chat(), soon(), { ...generousLimits, idleMs: 200 })) {
       kinds.push(event.kind);
-      if (event.kind === "delta") await new Promise((resolve) => setTimeout(resolve, 120));
+      if (event.kind === "delta") await new Promise((resolve) => setTimeout(resolve, 350));
     }
     expect(kinds.at(-1)).toBe("done");
   });
 
   test("and a slow prefill is no hang", async () => {
     const { engine, ollama } = await startEngineRig();
-    ollama.script("/api/chat", { do: "pause", ms: 300 }, piece("Hi"), done());
-    expect((await run(engine, chat(), { idleMs: 100 })).outcome).toMatchObject({ kind: "done" });
+    ollama.script("/api/chat", { do: "pause", ms: 500 }, piece("Hi"), done());
+    expect((await run(engine, chat(), { idleMs: 250 })).outcome).toMatchObject({ kind: "done" });
   });
 });
