@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { agentHome } from "./agent-home.ts";
+import { agentHome } from "./home-directory.ts";
 import { readConfig } from "./config.ts";
 
 let home: string;
