@@ -21,7 +21,8 @@ import {
 import type { JoinTicket } from "@coop/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { makeKey } from "./api-key.ts";
-import { defaultFleet, chatBody, createWorld } from "./testing/world.ts";
+import { defaultFleet } from "./testing/fleet.ts";
+import { chatBody, createWorld } from "./testing/world.ts";
 import type { World } from "./testing/world.ts";
 
 let world: World;
@@ -157,7 +158,7 @@ describe("administration", () => {
 
   test("keeps secrets as digests only", async () => {
     const { key } = createdKeySchema.parse(await (await admin("/members/ada/keys", {})).json());
-    const stored = JSON.stringify(await world.members.keys(world.ada.member.id));
+    const stored = JSON.stringify(await world.deps.members.keys(world.ada.member.id));
     expect(stored).not.toContain(key.split("_")[2]?.slice(0, 43));
   });
 });

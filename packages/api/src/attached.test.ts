@@ -2,7 +2,8 @@ import { assert, OperationalError } from "@coop/core";
 import type { JobSpec, OutputLog } from "@coop/core";
 import { problemSchema } from "@coop/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { chatBody, createWorld, eventually, jobIdOf } from "./testing/world.ts";
+import { eventually } from "./testing/eventually.ts";
+import { chatBody, createWorld, jobIdOf } from "./testing/world.ts";
 import type { World } from "./testing/world.ts";
 
 let world: World;

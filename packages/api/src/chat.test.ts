@@ -49,7 +49,7 @@ describe("an answer in one piece", () => {
 
   test("carries reasoning and tool calls, and says that it ended to call tools", async () => {
     world.onAdmitted(async (spec) => {
-      const attempt = await world.start(spec, undefined, undefined, "qwen3:32b");
+      const attempt = await world.start(spec, { model: "qwen3:32b" });
       await attempt.output([{ kind: "reasoning", text: "Hm. " }]);
       await attempt.output([
         { kind: "tool-call", index: 0, call: { id: "call_1", name: "clock", arguments: '{"zone":"CET"}' } },
@@ -91,8 +91,8 @@ describe("an answer in one piece", () => {
     world.onAdmitted(async (spec) => {
       const first = await world.start(spec);
       await first.say("Wrong");
-      if ((await world.lose(first)) === "failed") return;
-      const second = await world.start(spec, undefined, "air");
+      if ((await first.lose()) === "failed") return;
+      const second = await world.start(spec, { nodeName: "air" });
       await second.say("Right");
       await second.succeed();
     });
@@ -324,7 +324,7 @@ describe("embeddings", () => {
   const requests: unknown[] = [];
   beforeEach(() => {
     world.onAdmitted(async (spec) => {
-      const attempt = await world.start(spec, undefined, undefined, "nomic-embed-text:latest");
+      const attempt = await world.start(spec, { model: "nomic-embed-text:latest" });
       requests.push(attempt.request);
       await attempt.output([{ kind: "embedding", index: 1, vector: vectors[1] ?? [] }]);
       await attempt.output([{ kind: "embedding", index: 0, vector: vectors[0] ?? [] }]);

@@ -61,7 +61,7 @@ describe("a submitted job", () => {
 
   test("may ask for embeddings", async () => {
     world.onAdmitted(async (spec) => {
-      const attempt = await world.start(spec, undefined, undefined, "nomic-embed-text:latest");
+      const attempt = await world.start(spec, { model: "nomic-embed-text:latest" });
       await attempt.output([{ kind: "embedding", index: 0, vector: [1, 2] }]);
       await attempt.succeed({ promptTokens: 1, outputTokens: 0 });
     });

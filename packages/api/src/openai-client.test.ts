@@ -68,7 +68,7 @@ test("streams, with usage", async () => {
 
 test("runs its own helper that gathers a stream with tool calls", async () => {
   world.onAdmitted(async (spec) => {
-    const attempt = await world.start(spec, undefined, undefined, "qwen3:32b");
+    const attempt = await world.start(spec, { model: "qwen3:32b" });
     await attempt.say("Let me look. ");
     await attempt.output([
       { kind: "tool-call", index: 0, call: { id: "call_1", name: "clock", arguments: "{}" } },
@@ -90,7 +90,7 @@ test("runs its own helper that gathers a stream with tool calls", async () => {
 
 test("embeds, asking for base64 as it does by default", async () => {
   world.onAdmitted(async (spec) => {
-    const attempt = await world.start(spec, undefined, undefined, "nomic-embed-text:latest");
+    const attempt = await world.start(spec, { model: "nomic-embed-text:latest" });
     await attempt.output([{ kind: "embedding", index: 0, vector: [0.5, -1, 0.25] }]);
     await attempt.succeed({ promptTokens: 2, outputTokens: 0 });
   });
