@@ -151,7 +151,7 @@ test("it says what is wrong before it starts, and leaves nothing half-done", asy
   ] as const;
   for (const [args, words] of cases) {
     expect(await ended(agent(args))).toMatchObject({ code: 1, output: expect.stringMatching(words) });
-    await expect(access(join(home, "identity.json"))).rejects.toThrow();
+    await expect(access(join(home, "identity.json"))).rejects.toThrow("ENOENT");
   }
 });
 
