@@ -10,13 +10,24 @@ import type { Placement } from "../placement/explanation.ts";
 import type { JobId, NodeId } from "../terms.ts";
 import type { DispatchEffect, DispatchEvent } from "./events.ts";
 import { explainAssigned, explainPending } from "./explain-pending.ts";
-import { createFleetNode, endAttempt, refresh, startAttempt, takeReport, viewOf } from "./fleet.ts";
+import {
+  createFleetNode,
+  endAttempt,
+  noteProgress,
+  refresh,
+  startAttempt,
+  takeReport,
+  viewOf,
+} from "./fleet.ts";
 import type { Attempt, FleetNode } from "./fleet.ts";
 import type { RoundCandidate } from "./gather.ts";
+import type { JobKind } from "./job-kind.ts";
 import { createOutputLengths } from "./output-lengths.ts";
 import { createPendingJobs } from "./pending-jobs.ts";
 import { runRound } from "./round.ts";
 import type { PassView, RoundState } from "./round.ts";
+import { speedsOf, usableBy } from "./usable.ts";
+import type { UsableModels } from "./usable.ts";
 
 /** Decides which pending job starts where, and when to wait. It owns its state; time comes from its clock. */
 export interface Dispatcher {
@@ -32,6 +43,9 @@ export interface Dispatcher {
   nextWakeMs(): number | null;
 }
 
+/** How long a ranking of models by speed may be used. */
+const RANKED_MS = 2_000;
+
 type Event<Kind extends DispatchEvent["kind"]> = Extract<DispatchEvent, { kind: Kind }>;
 
 export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatcher {
@@ -43,18 +57,36 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
   const pending = createPendingJobs({ counters, outputs });
   /** Changes of what the fleet can serve. */
   let changes = 0;
+  /** Growths of what is left of a token budget: a job that waits for one may be looked at again. */
+  let budgetGrowths = 0;
+
+  let fleet: readonly FleetNode[] = [];
+
+  /** What a kind may use; ranked again when the fleet changed and now and then, as rates are learned. */
+  const usable = (kind: JobKind): UsableModels => {
+    const nowMs = clock.now();
+    const known = kind.usable;
+    const isFresh = known !== null && Math.abs(nowMs - known.rankedAtMs) < RANKED_MS;
+    if (isFresh && kind.usableAtChange === changes) return known;
+    const found = usableBy(kind, fleet, nowMs);
+    if (kind.usableAtChange !== changes || known === null) kind.shares.cover(speedsOf(found));
+    kind.usable = found;
+    kind.usableAtChange = changes;
+    return found;
+  };
 
   const state: RoundState = {
     counters,
     outputs,
+    usableBy: usable,
     kinds: pending.kinds,
-    fleet: () => [...nodes.values()],
+    fleet: () => fleet,
     nodeAt(index) {
       const node = byIndex[index];
       assert(node !== undefined, `node ${index} is in the fleet`);
       return node;
     },
-    changes: () => changes,
+    changes: () => changes + budgetGrowths,
   };
 
   /** Makes an attempt active and charges its member for what is expected of it. */
@@ -90,7 +122,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
     const { spec, node, model, chargedS } = attempt;
     attempts.delete(spec.id);
     endAttempt(attempt, usage, clock.now());
-    if (usage !== null && node.tokensLeftToday !== null) changes += 1;
+    if (usage !== null && node.tokensLeftToday !== null) budgetGrowths += 1;
     const report = node.report.models.find((known) => known.name === model);
     const servedS =
       served === null || report === undefined
@@ -109,6 +141,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
     node.pace = known?.pace ?? node.pace;
     byIndex[node.index] = node;
     nodes.set(event.identity.id, node);
+    fleet = [...nodes.values()];
     changes += 1;
     for (const { spec, model, startedAtMs, outputTokens } of event.running) {
       pending.remove(spec.id);
@@ -132,6 +165,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
     for (const attempt of node.attempts.values()) end(attempt, null, null);
     nodes.delete(id);
     byIndex[node.index] = undefined;
+    fleet = [...nodes.values()];
     changes += 1;
   };
 
@@ -155,7 +189,8 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
         if (node === undefined) return false;
         const leftBefore = node.tokensLeftToday;
         const changed = takeReport(node, event.report, event.tokensLeftToday, nowMs);
-        if (changed || (node.tokensLeftToday ?? Infinity) > (leftBefore ?? Infinity)) changes += 1;
+        if (changed) changes += 1;
+        if ((node.tokensLeftToday ?? Infinity) > (leftBefore ?? Infinity)) budgetGrowths += 1;
         return true;
       }
       case "node-left":
@@ -167,10 +202,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       case "attempt-progress": {
         const attempt = attempts.get(event.job);
         if (attempt === undefined) return false;
-        attempt.phase = event.phase;
-        attempt.outputTokens = event.outputTokens;
-        attempt.heardAtMs = nowMs;
-        attempt.node.plan = null;
+        noteProgress(attempt, event.phase, event.outputTokens, nowMs);
         return false;
       }
       case "attempt-ended": {

@@ -1,14 +1,13 @@
 import type { Choice } from "../placement/choose.ts";
 import { couldNeverServe, decisionFor, nodeVerdict } from "../placement/explain.ts";
 import type { NodeVerdict, Placement, Refusal } from "../placement/explanation.ts";
-import { needsOf } from "../placement/plan-node.ts";
+import { optionsOf } from "../placement/plan-node.ts";
 import type { FleetNode } from "./fleet.ts";
 import { aheadOf, candidateOf } from "./gather.ts";
 import type { RoundCandidate } from "./gather.ts";
 import type { PendingJob } from "./pending-job.ts";
 import { runPass } from "./round.ts";
 import type { PassView, RoundState } from "./round.ts";
-import { usableBy } from "./usable.ts";
 
 /** Explanations from the dispatcher's own state: what a decision was made on, not a second opinion. */
 
@@ -59,8 +58,8 @@ function explainAside(
   ahead: number,
   view: PassView,
 ): Placement {
-  const usable = usableBy(job.kind, state.fleet());
-  const candidate = candidateOf(job, false, usable, usable.models, state.outputs);
+  const usable = state.usableBy(job.kind);
+  const candidate = candidateOf(job, usable, usable.models, state.outputs);
   if (candidate === null) {
     const nodes = refusedVerdicts(state, job);
     if (couldNeverServe(nodes)) {
@@ -94,7 +93,7 @@ function verdicts(
   view: PassView,
 ): readonly NodeVerdict[] {
   const { spec, excludedNodes, options } = candidate;
-  const needOf = needsOf(spec, state.outputs.meansFor(spec));
+  const makeOption = optionsOf(spec, state.outputs.meansFor(spec));
   const first = [choice?.option.node, ...options.map(({ node }) => node)].filter(
     (index) => index !== undefined,
   );
@@ -105,7 +104,7 @@ function verdicts(
       if (choice !== null && option !== undefined && option === choice.option) return choice.cost;
       if (report === undefined)
         throw new Error(`broken invariant: no model ${model} on ${node.identity.name}`);
-      return view.pass.costOf(candidate, option ?? { node: node.index, model, need: needOf(report) });
+      return view.pass.costOf(candidate, option ?? makeOption(node.index, model, report));
     }),
   );
 }

@@ -12,9 +12,9 @@ import type {
 import type { JobSpec, Usage } from "../job/job.ts";
 import { holdTokens } from "../job/job.ts";
 import { openRefusals, readinessRefusals } from "../placement/feasible.ts";
-import { planNode, weightOf } from "../placement/plan-node.ts";
-import type { ModelUse } from "../placement/plan-node.ts";
-import type { PlanNode } from "../placement/plan.ts";
+import { planModels, planWith, weightOf } from "../placement/plan-node.ts";
+import type { ModelUse, PlanSource } from "../placement/plan-node.ts";
+import type { PlanModel, PlanNode } from "../placement/plan.ts";
 import type { JobId, Tier } from "../terms.ts";
 
 /** The nodes and their attempts, as the dispatcher keeps them: changed in place. */
@@ -54,6 +54,8 @@ export interface FleetNode {
   /** Grows whenever the models, or what they are fit for, change. */
   modelsVersion: number;
   plan: { readonly atMs: number; readonly value: PlanNode } | null;
+  /** Planned models: until a report or an attempt changes them, and for so long that their use fades little. */
+  planModels: { readonly atMs: number; readonly value: readonly PlanModel[] } | null;
 }
 
 interface Use {
@@ -64,6 +66,7 @@ interface Use {
 }
 
 const USE_MEMORY_MS = 300_000;
+const PLANNED_MODELS_MS = 2_000;
 
 export function createFleetNode(
   index: number,
@@ -91,6 +94,7 @@ export function createFleetNode(
     ready: [],
     modelsVersion: 0,
     plan: null,
+    planModels: null,
   };
   refresh(node);
   return node;
@@ -122,7 +126,7 @@ export function takeReport(
 export function refresh(node: FleetNode): void {
   node.open = openRefusals(node).length === 0;
   node.ready = node.report.models.map((model) => readinessRefusals(node, model).length === 0);
-  node.plan = null;
+  forgetPlan(node);
 }
 
 export const hasFreeSlot = (node: FleetNode): boolean => node.attempts.size < node.report.slots;
@@ -134,7 +138,7 @@ export function startAttempt(attempt: Attempt, holdsTokens: boolean, nowMs: numb
   if (holdsTokens && node.tokensLeftToday !== null) node.tokensLeftToday -= holdTokens(spec);
   const startsPerSecond = useOf(node, model, nowMs).startsPerSecond + 1000 / USE_MEMORY_MS;
   node.uses.set(model, { lastUseMs: nowMs, lastStartMs: nowMs, startsPerSecond });
-  node.plan = null;
+  forgetPlan(node);
 }
 
 /** Ends an attempt. What it held and did not use is free again; when nobody knows what it used, nothing is. */
@@ -147,13 +151,32 @@ export function endAttempt(attempt: Attempt, usage: Usage | null, nowMs: number)
   node.pace = spend(node.pace, used);
   const use = node.uses.get(model);
   if (use !== undefined) use.lastUseMs = nowMs;
+  forgetPlan(node);
+}
+
+/** Before the next plan, everything is looked at again. */
+function forgetPlan(node: FleetNode): void {
   node.plan = null;
+  node.planModels = null;
+}
+
+/** Takes in how far an attempt has come. */
+export function noteProgress(
+  attempt: Attempt,
+  phase: AttemptPhase,
+  outputTokens: number,
+  nowMs: number,
+): void {
+  attempt.phase = phase;
+  attempt.outputTokens = outputTokens;
+  attempt.heardAtMs = nowMs;
+  attempt.node.plan = null;
 }
 
 /** The node as placement sees it now. */
 export function planOf(node: FleetNode, nowMs: number): PlanNode {
   if (node.plan !== null && node.plan.atMs === nowMs) return node.plan.value;
-  const value = planNode({
+  const source: PlanSource = {
     report: node.report,
     tiers: node.tiers,
     attempts: Array.from(node.attempts.values(), (attempt) => ({
@@ -168,7 +191,12 @@ export function planOf(node: FleetNode, nowMs: number): PlanNode {
     })),
     useOf: (model) => useOf(node, model, nowMs),
     tokenPriceS: tokenPriceS(node, nowMs),
-  });
+  };
+  const known = node.planModels;
+  const isFresh = known !== null && Math.abs(nowMs - known.atMs) < PLANNED_MODELS_MS;
+  const models = isFresh ? known : { atMs: nowMs, value: planModels(source) };
+  const value = planWith(source, models.value);
+  node.planModels = models;
   node.plan = { atMs: nowMs, value };
   return value;
 }

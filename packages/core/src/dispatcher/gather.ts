@@ -1,24 +1,26 @@
 import { FAIR_WINDOW_S, isInWindow, OVERTAKES_MAX } from "../fairness/window.ts";
 import type { FairCounters } from "../fairness/counters.ts";
 import type { Candidate, PlacementOption } from "../placement/candidate.ts";
-import { needsOf, weightOf } from "../placement/plan-node.ts";
+import { optionsOf, weightOf } from "../placement/plan-node.ts";
 import { aloneS } from "../placement/virtual-node.ts";
 import type { NodeId } from "../terms.ts";
-import type { FleetNode } from "./fleet.ts";
 import { firstOf } from "./heap.ts";
 import type { Heap } from "./heap.ts";
 import type { JobKind } from "./job-kind.ts";
 import type { OutputLengths } from "./output-lengths.ts";
 import { smallerFirst } from "./pending-job.ts";
 import type { PendingJob } from "./pending-job.ts";
-import { usableBy, worthWeighing } from "./usable.ts";
+import { worthWeighing } from "./usable.ts";
 import type { UsableModel, UsableModels } from "./usable.ts";
 
 /** The jobs that one pass looks at, each with its options, and who may use which node. */
 export interface Gathering {
+  /** In the order of their turns. */
   readonly candidates: readonly RoundCandidate[];
   /** Jobs that no open node can serve: to be parked. */
   readonly unservable: readonly PendingJob[];
+  /** Whether ready jobs were left out. */
+  readonly leftOut: boolean;
   /** Least service had by a member who waits for a node, by node index; Infinity where nobody does. */
   readonly leastServedS: (node: number) => number;
 }
@@ -27,13 +29,12 @@ export interface RoundCandidate extends Candidate {
   readonly job: PendingJob;
   /** Nodes that are refused for earlier failures: none when no other node could serve the job. */
   readonly excludedNodes: readonly NodeId[];
-  /** Overtaken too often: goes first. */
-  readonly promoted: boolean;
 }
 
 export interface GatherDeps {
   readonly counters: FairCounters;
   readonly outputs: OutputLengths;
+  readonly usableBy: (kind: JobKind) => UsableModels;
 }
 
 interface OpenKind {
@@ -41,37 +42,55 @@ interface OpenKind {
   readonly usable: UsableModels;
 }
 
-/** Up to `limit` jobs of each kind that the fair order admits, small ones first. */
+interface Admitted {
+  readonly job: PendingJob;
+  /** Overtaken too often: goes first. */
+  readonly promoted: boolean;
+  readonly kind: OpenKind;
+  readonly worth: readonly UsableModel[];
+  /** Where it is about to stand in the order. */
+  readonly roughKey: number;
+}
+
+/** Jobs in a pass: enough for a long queue before a fast node to make a slow one worth its while. */
+const CANDIDATES_MAX = 64;
+/** Jobs of one kind that are added for members who are inside the window on some nodes only. */
+const SOMEWHERE_MAX = 16;
+/** The order counts sizes this much, for jobs of one kind. */
+const ROUGH_EXPONENT = 0.7;
+
+/** The jobs that the fair order admits, small ones first: those overtaken too often, then by `keyOf`. */
 export function gather(
   kinds: Iterable<JobKind>,
-  fleet: readonly FleetNode[],
-  limit: number,
+  keyOf: (candidate: Candidate) => number,
   deps: GatherDeps,
 ): Gathering {
   const open: OpenKind[] = [];
   for (const kind of kinds) {
     if (kind.byMember.size === 0) continue;
-    const usable = usableBy(kind, fleet);
+    const usable = deps.usableBy(kind);
     if (usable.models.length > 0) open.push({ kind, usable });
   }
   const leastServedS = leastServedByNode(open, deps.counters);
-  const candidates: RoundCandidate[] = [];
+  const rough = open.flatMap((kind) => admitted(kind, leastServedS, keyOf, deps));
+  const nearest =
+    rough.length <= CANDIDATES_MAX
+      ? rough
+      : rough.sort((one, other) => one.roughKey - other.roughKey).slice(0, CANDIDATES_MAX);
   const unservable: PendingJob[] = [];
-  for (const { kind, usable } of open) {
-    let worth: readonly UsableModel[] | null = null;
-    for (const { job, promoted } of admitted(kind, usable, leastServedS, limit, deps.counters)) {
-      const needOf = needsOf(job.spec, deps.outputs.meansFor(job.spec));
-      worth ??= worthWeighing(usable, ({ report }) => aloneS(needOf(report)) + loadS(report));
-      const candidate = candidateOf(job, promoted, usable, worth, deps.outputs);
-      if (candidate === null) unservable.push(job);
-      else candidates.push(candidate);
-    }
+  const keyed: { readonly candidate: RoundCandidate; readonly key: number }[] = [];
+  for (const { job, promoted, kind, worth } of nearest) {
+    const candidate = candidateOf(job, kind.usable, worth, deps.outputs);
+    if (candidate === null) unservable.push(job);
+    else keyed.push({ candidate, key: promoted ? -Infinity : keyOf(candidate) });
   }
-  return { candidates, unservable, leastServedS };
+  const candidates = keyed
+    .sort((one, other) => (one.key === other.key ? 0 : one.key - other.key))
+    .map(({ candidate }) => candidate);
+  let ready = 0;
+  for (const { kind } of open) ready += kind.byAge.size();
+  return { candidates, unservable, leftOut: ready > candidates.length, leastServedS };
 }
-
-const loadS = ({ loaded, cloud, capacity }: UsableModel["report"]): number =>
-  loaded || cloud ? 0 : capacity.loadMs.value / 1000;
 
 function leastServedByNode(open: readonly OpenKind[], counters: FairCounters): (node: number) => number {
   const leastS: (number | undefined)[] = [];
@@ -88,12 +107,12 @@ function leastServedByNode(open: readonly OpenKind[], counters: FairCounters): (
  * only are counted apart, so that the latter cannot fill the pass and leave the other nodes idle.
  */
 function admitted(
-  kind: JobKind,
-  usable: UsableModels,
+  open: OpenKind,
   leastServedS: (node: number) => number,
-  limit: number,
-  counters: FairCounters,
-): { readonly job: PendingJob; readonly promoted: boolean }[] {
+  keyOf: (candidate: Candidate) => number,
+  deps: GatherDeps,
+): readonly Admitted[] {
+  const { kind, usable } = open;
   let lowestS = Infinity;
   let highestS = -Infinity;
   for (const { index } of usable.nodes) {
@@ -103,56 +122,84 @@ function admitted(
   const everywhere: Heap<PendingJob>[] = [];
   const somewhere: Heap<PendingJob>[] = [];
   for (const [member, heap] of kind.byMember) {
-    const servedS = counters.servedS(member);
+    const servedS = deps.counters.servedS(member);
     if (isInWindow(servedS, lowestS)) everywhere.push(heap);
     else if (isInWindow(servedS, highestS)) somewhere.push(heap);
   }
+  const jobs = [
+    ...firstOf(everywhere, CANDIDATES_MAX, smallerFirst),
+    ...firstOf(somewhere, SOMEWHERE_MAX, smallerFirst),
+  ];
   const oldest = kind.overtakes >= OVERTAKES_MAX ? kind.byAge.first() : undefined;
-  const isFirst = (job: PendingJob) => job === oldest;
-  const jobs = [...firstOf(everywhere, limit, smallerFirst), ...firstOf(somewhere, limit, smallerFirst)];
-  const found = jobs.filter((job) => !isFirst(job)).map((job) => ({ job, promoted: false }));
-  const mayGo = oldest !== undefined && isInWindow(counters.servedS(oldest.spec.member), highestS);
-  return mayGo ? [{ job: oldest, promoted: true }, ...found] : found;
+  const mayGo = oldest !== undefined && isInWindow(deps.counters.servedS(oldest.spec.member), highestS);
+  if (mayGo && !jobs.includes(oldest)) jobs.push(oldest);
+  const worth = worthWeighing(usable);
+  const keyPerSize = roughKeyPerSize(jobs, usable, worth, keyOf, deps.outputs);
+  return jobs.map((job) => {
+    const promoted = job === oldest;
+    return {
+      job,
+      promoted,
+      kind: open,
+      worth,
+      roughKey: promoted ? -Infinity : keyPerSize * job.size ** ROUGH_EXPONENT,
+    };
+  });
+}
+
+/** What makes sizes of one kind comparable with those of another: the key of its first job that can be served. */
+function roughKeyPerSize(
+  jobs: readonly PendingJob[],
+  usable: UsableModels,
+  worth: readonly UsableModel[],
+  keyOf: (candidate: Candidate) => number,
+  outputs: OutputLengths,
+): number {
+  for (const job of jobs) {
+    const candidate = candidateOf(job, usable, worth, outputs);
+    if (candidate !== null) return keyOf(candidate) / job.size ** ROUGH_EXPONENT;
+  }
+  return 1;
 }
 
 /** A job with its options among those worth weighing, else among all; null when it has none. */
 export function candidateOf(
   job: PendingJob,
-  promoted: boolean,
   usable: UsableModels,
   worth: readonly UsableModel[],
   outputs: OutputLengths,
 ): RoundCandidate | null {
-  if (job.contextTokens > usable.mostContextTokens || job.holdTokens > usable.mostTokensLeft) return null;
-  const meanOf = outputs.meansFor(job.spec);
-  const needOf = needsOf(job.spec, meanOf);
+  if (job.contextTokens > usable.mostContextTokens) return null;
+  const { spec } = job;
+  const meanOf = outputs.meansFor(spec);
+  const makeOption = optionsOf(spec, meanOf);
+  let bestS = Infinity;
   const optionsAmong = (models: readonly UsableModel[], excluded: readonly NodeId[]): PlacementOption[] => {
     const options: PlacementOption[] = [];
-    for (const { node, index, report } of models) {
-      if (report.contextTokens < job.contextTokens) continue;
+    for (const { node, index } of models) {
+      const report = node.report.models[index];
+      if (report === undefined || report.contextTokens < job.contextTokens) continue;
       if (node.tokensLeftToday !== null && node.tokensLeftToday < job.holdTokens) continue;
       if (node.report.tokensPerDay !== null && node.report.tokensPerDay < job.holdTokens) continue;
       if (excluded.length > 0 && excluded.includes(node.identity.id)) continue;
-      options.push({ node: node.index, model: index, need: needOf(report) });
+      const option = makeOption(node.index, index, report);
+      bestS = Math.min(bestS, aloneS(option));
+      options.push(option);
     }
     return options;
   };
   let { excludedNodes } = job;
   let options = optionsAmong(worth, excludedNodes);
-  if (options.length === 0) options = optionsAmong(usable.models, excludedNodes);
+  if (options.length === 0 && worth !== usable.models) options = optionsAmong(usable.models, excludedNodes);
   if (options.length === 0 && excludedNodes.length > 0) {
     excludedNodes = [];
     options = optionsAmong(usable.models, excludedNodes);
   }
   if (options.length === 0) return null;
-  let bestS = Infinity;
-  for (const { need } of options) bestS = Math.min(bestS, aloneS(need));
-  const { spec } = job;
   const outputTokens = Math.min(spec.maxOutputTokens, meanOf(""));
   return {
     spec,
     job,
-    promoted,
     excludedNodes,
     kind: job.kind.key,
     weight: weightOf(spec),

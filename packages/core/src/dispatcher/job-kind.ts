@@ -9,6 +9,7 @@ import { olderFirst, smallerFirst } from "./pending-job.ts";
 import type { PendingJob } from "./pending-job.ts";
 import { createShares } from "./shares.ts";
 import type { Shares } from "./shares.ts";
+import type { UsableModels } from "./usable.ts";
 
 /**
  * Jobs that the same models may serve: same target, endpoint, privacy and needs. What a kind may use is
@@ -27,8 +28,9 @@ export interface JobKind {
   /** Jobs younger than the oldest that started where it could have. */
   overtakes: number;
   readonly shares: Shares;
-  /** The fleet's state of change that `shares` covers. */
-  coveredChange: number;
+  /** What it may use, as of the fleet's state of change `usableAtChange`. */
+  usable: UsableModels | null;
+  usableAtChange: number;
   /** Models by index of the node's report that the kind may use; by node index. */
   readonly modelsFor: (node: FleetNode) => readonly number[];
 }
@@ -50,7 +52,8 @@ export function createJobKind(spec: JobSpec): JobKind {
     parked: new Set(),
     parkedAtMs: 0,
     parkedAtChange: 0,
-    coveredChange: -1,
+    usable: null,
+    usableAtChange: 0,
     overtakes: 0,
     shares: createShares(),
     modelsFor(node) {

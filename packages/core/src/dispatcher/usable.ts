@@ -1,30 +1,39 @@
+import { decodeStepMs, prefillMs } from "../capacity/decode.ts";
 import type { ModelReport } from "../fleet/node.ts";
 import type { FleetNode } from "./fleet.ts";
 import { hasFreeSlot } from "./fleet.ts";
-import { createHeap } from "./heap.ts";
 import type { JobKind } from "./job-kind.ts";
 
 /** A model on an open node that the jobs of a kind may use. */
 export interface UsableModel {
   readonly node: FleetNode;
+  /** Index into the node's models; valid until the fleet changes. */
   readonly index: number;
-  readonly report: ModelReport;
 }
 
-/** What a kind may use at present. */
+/** What a kind may use until the fleet changes. */
 export interface UsableModels {
   readonly nodes: readonly FleetNode[];
+  /** The fastest for an ordinary job first, as of `rankedAtMs`; in the fleet's order while that is small. */
   readonly models: readonly UsableModel[];
-  /** The longest context, and the most tokens that a budget has left: what no job of the kind can exceed. */
+  /** The longest context: no job of the kind can exceed it. */
   readonly mostContextTokens: number;
-  readonly mostTokensLeft: number;
+  readonly rankedAtMs: number;
 }
 
-export function usableBy(kind: JobKind, fleet: Iterable<FleetNode>): UsableModels {
+/** Fleets up to this many options are weighed in full. */
+const WEIGHED_IN_FULL_MAX = 96;
+/** Beyond, the fastest on nodes with a free slot and the fastest on full ones. */
+const BEST_FREE = 40;
+const BEST_FULL = 8;
+/** An ordinary job, to rank models by. */
+const RANKING_PROMPT_TOKENS = 1_000;
+const RANKING_OUTPUT_TOKENS = 200;
+
+export function usableBy(kind: JobKind, fleet: Iterable<FleetNode>, nowMs: number): UsableModels {
   const nodes: FleetNode[] = [];
-  const models: UsableModel[] = [];
+  const ranked: { readonly model: UsableModel; readonly aloneMs: number }[] = [];
   let mostContextTokens = 0;
-  let mostTokensLeft = 0;
   for (const node of fleet) {
     if (!node.open) continue;
     let isUsable = false;
@@ -32,55 +41,50 @@ export function usableBy(kind: JobKind, fleet: Iterable<FleetNode>): UsableModel
       const report = node.report.models[index];
       if (report === undefined || node.ready[index] !== true) continue;
       isUsable = true;
-      models.push({ node, index, report });
+      ranked.push({ model: { node, index }, aloneMs: ordinaryMs(report) });
       mostContextTokens = Math.max(mostContextTokens, report.contextTokens);
     }
-    if (!isUsable) continue;
-    nodes.push(node);
-    mostTokensLeft = Math.max(mostTokensLeft, node.tokensLeftToday ?? Infinity);
+    if (isUsable) nodes.push(node);
   }
-  return { nodes, models, mostContextTokens, mostTokensLeft };
+  if (ranked.length > WEIGHED_IN_FULL_MAX) ranked.sort((one, other) => one.aloneMs - other.aloneMs);
+  return { nodes, models: ranked.map(({ model }) => model), mostContextTokens, rankedAtMs: nowMs };
 }
 
-/** Fleets up to this many options are weighed in full. */
-const WEIGHED_IN_FULL_MAX = 96;
-/** Beyond, the best on nodes with a free slot (more than one pass can fill) and the best on full ones. */
-const BEST_FREE = 80;
-const BEST_FULL = 12;
+const ordinaryMs = ({ capacity, loaded, cloud }: ModelReport): number =>
+  (loaded || cloud ? 0 : capacity.loadMs.value) +
+  prefillMs(capacity, RANKING_PROMPT_TOKENS) +
+  RANKING_OUTPUT_TOKENS * decodeStepMs(capacity, RANKING_PROMPT_TOKENS, 1);
 
-interface Rated {
-  readonly model: UsableModel;
-  readonly aloneS: number;
-}
-
-/** The models worth weighing for jobs like one whose time alone on each is `aloneSOn`. */
-export function worthWeighing(
-  usable: UsableModels,
-  aloneSOn: (model: UsableModel) => number,
-): readonly UsableModel[] {
-  if (usable.models.length <= WEIGHED_IN_FULL_MAX) return usable.models;
-  const free = keepFastest(BEST_FREE);
-  const full = keepFastest(BEST_FULL);
-  for (const model of usable.models) {
-    (hasFreeSlot(model.node) ? free : full).offer(model, aloneSOn(model));
+/** The models worth weighing in one pass. A pass that fills them is followed by another. */
+export function worthWeighing({ models }: UsableModels): readonly UsableModel[] {
+  if (models.length <= WEIGHED_IN_FULL_MAX) return models;
+  const found: UsableModel[] = [];
+  let free = 0;
+  let full = 0;
+  for (const model of models) {
+    if (hasFreeSlot(model.node)) {
+      if (free < BEST_FREE) found.push(model);
+      free += 1;
+    } else {
+      if (full < BEST_FULL) found.push(model);
+      full += 1;
+    }
+    if (free >= BEST_FREE && full >= BEST_FULL) break;
   }
-  return [...free.kept(), ...full.kept()];
+  return found;
 }
 
-function keepFastest(limit: number) {
-  const slowestFirst = createHeap<Rated>((one, other) => one.aloneS > other.aloneS);
-  return {
-    offer(model: UsableModel, aloneS: number): void {
-      const slowest = slowestFirst.size() < limit ? undefined : slowestFirst.first();
-      if (slowest !== undefined && slowest.aloneS <= aloneS) return;
-      const root = slowest === undefined ? undefined : slowestFirst.entries[0];
-      if (root !== undefined) slowestFirst.remove(root);
-      slowestFirst.push({ model, aloneS });
-    },
-    kept: (): UsableModel[] =>
-      slowestFirst.entries
-        .filter((entry) => entry.alive)
-        .sort((one, other) => one.value.aloneS - other.value.aloneS)
-        .map((entry) => entry.value.model),
-  };
+/** Ordinary jobs per second, one at a time, that each node could serve. */
+export function speedsOf({ models }: UsableModels): ReadonlyMap<number, number> {
+  const speeds = new Map<number, number>();
+  for (const { node, index } of models) {
+    const report = node.report.models[index];
+    if (report === undefined) continue;
+    const { capacity } = report;
+    const aloneMs =
+      prefillMs(capacity, RANKING_PROMPT_TOKENS) +
+      RANKING_OUTPUT_TOKENS * decodeStepMs(capacity, RANKING_PROMPT_TOKENS, 1);
+    speeds.set(node.index, Math.max(1000 / aloneMs, speeds.get(node.index) ?? 0));
+  }
+  return speeds;
 }

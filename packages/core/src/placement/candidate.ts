@@ -1,13 +1,12 @@
 import type { JobSpec } from "../job/job.ts";
 import type { Need } from "./plan.ts";
 
-/** A place that a job could run at, as far as the filter goes. */
-export interface PlacementOption {
+/** A place that a job could run at, as far as the filter goes, and what the job needs there. */
+export interface PlacementOption extends Need {
   /** The dispatcher's number of the node. */
   readonly node: number;
   /** Index into the node's models. */
   readonly model: number;
-  readonly need: Need;
 }
 
 /** A pending job with its options, for one pass. */

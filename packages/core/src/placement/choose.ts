@@ -1,5 +1,5 @@
 import type { Candidate, PlacementOption } from "./candidate.ts";
-import { costOption, addedWorkS } from "./cost.ts";
+import { costOption, sharedBatch } from "./cost.ts";
 import type { OptionCost } from "./cost.ts";
 import { modelAt } from "./plan.ts";
 import type { PlanNode } from "./plan.ts";
@@ -9,6 +9,7 @@ import {
   evictionsFor,
   evictionsWhenIdle,
   isFull,
+  loadLeftS,
   occupy,
   runUntilFree,
   runUntilOthersEnd,
@@ -41,31 +42,51 @@ export interface Choice {
 
 export interface PassFleet {
   readonly planOf: (node: number) => PlanNode;
-  /** Part of a class's jobs that went to a node lately. */
-  readonly shareOf: (kind: string, node: number) => number;
-  /** Jobs of a class that wait. */
+  /** Part of a kind's jobs that went to a node lately. */
+  readonly sharesOf: (kind: string) => { readonly of: (node: number) => number };
+  /** Jobs of a kind that wait. */
   readonly waitingOf: (kind: string) => number;
 }
 
 /** How much a job's size against others' counts in the order. */
 const SIZE_EXPONENT = -0.3;
 
+/** What a model on a node means for the order, as the pass begins. */
+interface Start {
+  readonly possible: boolean;
+  /** Part of the decode time that falls on a running batch, up to `longestS`. */
+  readonly sharedFactor: number;
+  readonly longestS: number;
+  readonly speed: number;
+}
+
+interface Behind {
+  weight: number;
+  readonly shares: { readonly of: (node: number) => number };
+}
+
 export function createListPass(fleet: PassFleet): ListPass {
-  const nodes = new Map<number, VirtualNode>();
-  /** Weight of the jobs that are still to have their turn, by class. */
-  const weightBehind = new Map<string, number>();
+  const nodes: (VirtualNode | undefined)[] = [];
+  const starts: (Start | undefined)[][] = [];
+  /** Weight of the jobs that are still to have their turn, by kind. */
+  const behind = new Map<string, Behind>();
   const turned = new Map<string, number>();
 
   const nodeOf = (index: number): VirtualNode => {
-    const known = nodes.get(index);
-    if (known !== undefined) return known;
-    const made = createVirtualNode(fleet.planOf(index));
-    nodes.set(index, made);
-    return made;
+    const node = nodes[index] ?? createVirtualNode(fleet.planOf(index));
+    nodes[index] = node;
+    return node;
+  };
+  const startAt = (index: number, model: number): Start => {
+    const ofNode = starts[index] ?? [];
+    starts[index] = ofNode;
+    const start = ofNode[model] ?? startOf(nodeOf(index), model);
+    ofNode[model] = start;
+    return start;
   };
   const priceOf = (node: number): number => {
     let price = 0;
-    for (const [kind, weight] of weightBehind) price += weight * fleet.shareOf(kind, node);
+    for (const { weight, shares } of behind.values()) if (weight > 0) price += weight * shares.of(node);
     return price;
   };
   const costOn = (
@@ -74,7 +95,7 @@ export function createListPass(fleet: PassFleet): ListPass {
     option: PlacementOption,
     nodePrice: number,
   ): OptionCost =>
-    costOption(node, option.model, option.need, {
+    costOption(node, option.model, option, {
       weight: candidate.weight,
       nodePrice,
       tokens: candidate.tokens,
@@ -84,20 +105,28 @@ export function createListPass(fleet: PassFleet): ListPass {
   return {
     key(candidate) {
       let workS = Infinity;
-      for (const { node, model, need } of candidate.options) {
-        const virtual = nodeOf(node);
-        if (isFull(virtual) || evictionsFor(virtual, model) === null) continue;
-        workS = Math.min(workS, addedWorkS(virtual, model, need) * modelAt(virtual.plan, model).speed);
+      for (const option of candidate.options) {
+        const { possible, sharedFactor, longestS, speed } = startAt(option.node, option.model);
+        if (!possible) continue;
+        const { prefillS, decodeS } = option;
+        const addedS =
+          prefillS + sharedFactor * Math.min(decodeS, longestS) + Math.max(0, decodeS - longestS);
+        workS = Math.min(workS, addedS * speed);
       }
       if (workS === Infinity) workS = candidate.bestS;
       return (workS * Math.max(candidate.bestS, 1e-3) ** SIZE_EXPONENT) / candidate.weight;
     },
     begin(ordered) {
-      weightBehind.clear();
-      for (const { kind, weight } of ordered) weightBehind.set(kind, (weightBehind.get(kind) ?? 0) + weight);
+      behind.clear();
+      for (const { kind, weight } of ordered) {
+        const ofKind = behind.get(kind) ?? { weight: 0, shares: fleet.sharesOf(kind) };
+        behind.set(kind, ofKind);
+        ofKind.weight += weight;
+      }
     },
     turn({ kind, weight }) {
-      weightBehind.set(kind, Math.max(0, (weightBehind.get(kind) ?? 0) - weight));
+      const ofKind = behind.get(kind);
+      if (ofKind !== undefined) ofKind.weight = Math.max(0, ofKind.weight - weight);
       turned.set(kind, (turned.get(kind) ?? 0) + 1);
     },
     choose(candidate, mayUse) {
@@ -106,10 +135,10 @@ export function createListPass(fleet: PassFleet): ListPass {
       let pricedNode = -1;
       let nodePrice = 0;
       for (const option of candidate.options) {
-        if (!mayUse(option.node)) continue;
         const node = nodeOf(option.node);
-        runUntilFree(node);
-        if (node.elapsedS + aloneS(option.need) >= bestS) continue;
+        if (isFull(node)) runUntilFree(node);
+        if (node.elapsedS + aloneS(option) + loadLeftS(node, option.model) >= bestS) continue;
+        if (!mayUse(option.node)) continue;
         if (option.node !== pricedNode) {
           pricedNode = option.node;
           nodePrice = priceOf(option.node);
@@ -123,17 +152,28 @@ export function createListPass(fleet: PassFleet): ListPass {
       return best;
     },
     take(candidate, { option, cost }) {
-      const node = nodeOf(option.node);
-      if (cost.kind === "switch") runUntilOthersEnd(node, option.model);
-      const evicted = evictionsFor(node, option.model) ?? evictionsWhenIdle(node, option.model);
-      const { need, model } = option;
-      occupy(node, { model, loadS: cost.loadS, ...need, weight: candidate.weight }, evicted);
-      runUntilFree(node);
+      const { node: index, model, prefillS, decodeS } = option;
+      const node = nodeOf(index);
+      if (cost.kind === "switch") runUntilOthersEnd(node, model);
+      const evicted = evictionsFor(node, model) ?? evictionsWhenIdle(node, model);
+      occupy(node, { model, loadS: cost.loadS, prefillS, decodeS, weight: candidate.weight }, evicted);
+      if (isFull(node)) runUntilFree(node);
     },
     costOf(candidate, option) {
       const node = nodeOf(option.node);
       runUntilFree(node);
       return costOn(node, candidate, option, priceOf(option.node));
     },
+  };
+}
+
+function startOf(node: VirtualNode, model: number): Start {
+  const { speed } = modelAt(node.plan, model);
+  const { factor, longestS } = sharedBatch(node, model);
+  return {
+    possible: !isFull(node) && evictionsFor(node, model) !== null,
+    sharedFactor: factor,
+    longestS,
+    speed,
   };
 }

@@ -107,7 +107,7 @@ function priced(
     budgetS,
     totalS: waitS + loadS + impact.ownS + coRunnersS + queueS + evictionS + budgetS,
   };
-  return { kind, startsNow: kind === "join" && waitS === 0 && !isFull(node), loadS, evicted, terms };
+  return { kind, startsNow: kind === "join" && node.isNow && !isFull(node), loadS, evicted, terms };
 }
 
 /** Starting beside what runs. */
@@ -156,9 +156,14 @@ function hinderedByOtherModelsS(node: VirtualNode, model: number, withinS: numbe
   return sumS;
 }
 
-/** Seconds of the node's time that a job adds: less than alone where it can share a batch. */
-export function addedWorkS(node: VirtualNode, model: number, need: Need): number {
-  const { prefillS, decodeS } = need;
+/**
+ * The batch that a job's decode would share: for its first `longestS` seconds it adds only `factor` of its
+ * time to the node's work. Where it would share none, 0 seconds.
+ */
+export function sharedBatch(
+  node: VirtualNode,
+  model: number,
+): { readonly factor: number; readonly longestS: number } {
   const chi = node.plan.interference;
   let longestS = 0;
   let sameRuns = false;
@@ -166,9 +171,13 @@ export function addedWorkS(node: VirtualNode, model: number, need: Need): number
     if (other.model === model) sameRuns = true;
     if (other.model === model || chi < 1) longestS = Math.max(longestS, other.decodeS);
   }
-  if (node.running.length === 0 || (chi >= 1 && !sameRuns)) return aloneS(need);
   const batchFactor = modelAt(node.plan, model).capacity.batchFactor.value;
-  const factor = chi >= 1 ? batchFactor : Math.min(sameRuns ? batchFactor : chi, chi);
+  return { factor: chi >= 1 ? batchFactor : Math.min(sameRuns ? batchFactor : chi, chi), longestS };
+}
+
+/** Seconds of the node's time that a job adds: less than alone where it can share a batch. */
+function addedWorkS(node: VirtualNode, model: number, { prefillS, decodeS }: Need): number {
+  const { factor, longestS } = sharedBatch(node, model);
   return prefillS + factor * Math.min(decodeS, longestS) + Math.max(0, decodeS - longestS);
 }
 

@@ -10,7 +10,7 @@ import type { NodeVerdict, OptionVerdict, Placement, Refusal } from "./explanati
 import { modelRefusals, nodeRefusals } from "./feasible.ts";
 import type { NodeConditions } from "./feasible.ts";
 import { modelAt } from "./plan.ts";
-import { needsOf, planNode, weightOf } from "./plan-node.ts";
+import { optionsOf, planNode, weightOf } from "./plan-node.ts";
 import { aloneS } from "./virtual-node.ts";
 
 /** Placement told to people: every node's cost terms, or the reasons why it was refused. */
@@ -84,13 +84,10 @@ export function explainPlacement(
       throw new Error(`broken invariant: no node ${node} in a snapshot of ${plans.length}`);
     return plan;
   };
-  const pass = createListPass({ planOf, shareOf: () => 0, waitingOf: () => 1 });
-  const needOf = needsOf(spec, () => (spec.endpoint === "embeddings" ? 0 : DEFAULT_MEAN_OUTPUT_TOKENS));
-  const optionOf = (node: number, model: number): PlacementOption => ({
-    node,
-    model,
-    need: needOf(modelAt(planOf(node), model)),
-  });
+  const pass = createListPass({ planOf, sharesOf: () => noShares, waitingOf: () => 1 });
+  const makeOption = optionsOf(spec, () => (spec.endpoint === "embeddings" ? 0 : DEFAULT_MEAN_OUTPUT_TOKENS));
+  const optionOf = (node: number, model: number): PlacementOption =>
+    makeOption(node, model, modelAt(planOf(node), model));
   const options = snapshot.nodes.flatMap((view, node) => {
     if (nodeRefusals(spec, view, excludedNodes).length > 0) return [];
     return view.report.models.flatMap((model, index) =>
@@ -102,7 +99,7 @@ export function explainPlacement(
     kind: "",
     weight: weightOf(spec),
     tokens: spec.promptTokens,
-    bestS: Math.min(...options.map(({ need }) => aloneS(need))),
+    bestS: Math.min(...options.map(aloneS)),
     options,
   };
   const choice = pass.choose(candidate, () => true);
@@ -111,6 +108,8 @@ export function explainPlacement(
   );
   return { atMs: nowMs, decision: decide(choice, snapshot.nodes, nodes), nodes };
 }
+
+const noShares = { of: () => 0 };
 
 function decide(
   choice: Choice | null,

@@ -4,7 +4,8 @@ import type { AttemptPhase, ModelCapacity, ModelReport, NodeReport } from "../fl
 import type { JobSpec } from "../job/job.ts";
 import type { Tier } from "../terms.ts";
 import { expectedMoreTokens } from "./expected-output.ts";
-import type { Need, PlanModel, PlanNode, Running } from "./plan.ts";
+import type { PlacementOption } from "./candidate.ts";
+import type { PlanModel, PlanNode, Running } from "./plan.ts";
 
 /** From what is known of a node to the plan that placement decides on. */
 
@@ -39,30 +40,43 @@ export interface PlanSource {
 /** What a second of delay of a job is worth. */
 export const weightOf = (spec: Pick<JobSpec, "band">): number => (spec.band === "batch" ? 0.1 : 1);
 
-/** What a job needs of any model, alone, when outputs of its kind on a model have the mean `meanOf(model)`. */
-export function needsOf(
+type Runnable = { readonly name: string; readonly capacity: ModelCapacity };
+
+/** A job's options, where outputs of its kind on a model have the mean `meanOf(model)`. */
+export function optionsOf(
   spec: JobSpec,
   meanOf: (model: string) => number,
-): (model: { readonly name: string; readonly capacity: ModelCapacity }) => Need {
+): (node: number, index: number, model: Runnable) => PlacementOption {
   let mean = Number.NaN;
   let outputTokens = 0;
-  return ({ name, capacity }) => {
+  return (node, index, { name, capacity }) => {
     if (meanOf(name) !== mean) {
       mean = meanOf(name);
       outputTokens = expectedMoreTokens(mean, 0, spec.maxOutputTokens);
     }
     const contextTokens = spec.promptTokens + outputTokens / 2;
     return {
+      node,
+      model: index,
       prefillS: prefillMs(capacity, spec.promptTokens) / 1000,
       decodeS: (outputTokens * decodeStepMs(capacity, contextTokens, 1)) / 1000,
     };
   };
 }
 
-export function planNode(source: PlanSource): PlanNode {
-  const { report, tiers, attempts } = source;
+export const planNode = (source: PlanSource): PlanNode => planWith(source, planModels(source));
+
+const planTerms = ({ report, tokenPriceS }: PlanSource) => ({
+  modelMemoryBytes: report.modelMemoryBytes,
+  interference: report.interference.value,
+  tokenPriceS,
+});
+
+/** The part of a plan that stands until a report comes or an attempt starts or ends. */
+export function planModels(source: PlanSource): readonly PlanModel[] {
+  const { report, tiers } = source;
   const inMemory = modelsInMemory(source);
-  const models = report.models.map((model, index): PlanModel => {
+  return report.models.map((model, index): PlanModel => {
     const use = source.useOf(model.name);
     return {
       name: model.name,
@@ -76,6 +90,17 @@ export function planNode(source: PlanSource): PlanNode {
       speed: Math.min(1, referenceStepMs(model.capacity) / decodeStepMs(model.capacity, 0, 1)),
     };
   });
+}
+
+/** The whole plan, with models that were planned before. */
+export function planWith(source: PlanSource, models: readonly PlanModel[]): PlanNode {
+  return { ...planRunning(source, models), ...planTerms(source) };
+}
+
+function planRunning(
+  { report, attempts }: PlanSource,
+  models: readonly PlanModel[],
+): Pick<PlanNode, "slots" | "models" | "running"> {
   const running: Running[] = [];
   for (const attempt of attempts) {
     const index = report.models.findIndex((model) => model.name === attempt.model);
@@ -84,14 +109,7 @@ export function planNode(source: PlanSource): PlanNode {
     const batch = attempts.filter((other) => other.model === attempt.model).length;
     running.push({ model: index, weight: attempt.weight, ...remainingOf(attempt, model, batch) });
   }
-  return {
-    slots: report.slots - (attempts.length - running.length),
-    modelMemoryBytes: report.modelMemoryBytes,
-    interference: report.interference.value,
-    tokenPriceS: source.tokenPriceS,
-    models,
-    running,
-  };
+  return { slots: report.slots - (attempts.length - running.length), models, running };
 }
 
 /** Loaded models, and those on their way in; where both do not fit, idle ones count as thrown out already. */

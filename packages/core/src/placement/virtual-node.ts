@@ -14,6 +14,8 @@ export interface VirtualNode {
   readonly loaded: boolean[];
   /** How far it was run forward, seconds. */
   elapsedS: number;
+  /** Nothing was run forward: the slots that are free are free now. */
+  isNow: boolean;
   finishesS: readonly number[] | null;
 }
 
@@ -26,12 +28,14 @@ interface Progress {
 }
 
 const DONE_S = 1e-6;
+const NONE: readonly number[] = [];
 
 export const createVirtualNode = (plan: PlanNode): VirtualNode => ({
   plan,
   running: plan.running.map((attempt) => ({ ...attempt })),
   loaded: plan.models.map((model) => model.loaded),
   elapsedS: 0,
+  isNow: true,
   finishesS: null,
 });
 
@@ -63,6 +67,7 @@ export function finishTimesS(node: VirtualNode): readonly number[] {
     running: node.running.map((attempt) => ({ ...attempt })),
     loaded: node.loaded,
     elapsedS: 0,
+    isNow: false,
     finishesS: null,
   };
   const order = ahead.running.slice();
@@ -76,6 +81,7 @@ export function finishTimesS(node: VirtualNode): readonly number[] {
 }
 
 function runToNextCompletion(node: VirtualNode): Progress {
+  node.isNow = false;
   for (;;) {
     const rates = ratesOf(node);
     let first = -1;
@@ -147,7 +153,7 @@ function ratesOf(node: VirtualNode): number[] {
  * when it does not fit beside what runs.
  */
 export function evictionsFor(node: VirtualNode, model: number): readonly number[] | null {
-  if (node.loaded[model] === true) return [];
+  if (node.loaded[model] === true) return NONE;
   const busy = new Set(node.running.map((attempt) => attempt.model));
   const needBytes = modelAt(node.plan, model).residentBytes;
   let busyBytes = 0;
@@ -185,6 +191,7 @@ function leastRecentlyUsed(
 /** Seconds of loading that a job meets: the model's own, or what is left of a load under way. */
 export function loadLeftS(node: VirtualNode, model: number): number {
   if (node.loaded[model] !== true) return modelAt(node.plan, model).loadS;
+  if (node.running.length === 0) return 0;
   let leftS = 0;
   for (const attempt of node.running) if (attempt.model === model) leftS = Math.max(leftS, attempt.loadS);
   return leftS;
