@@ -306,7 +306,8 @@ describe("a connection that breaks", () => {
     expect(hello.running).toHaveLength(1);
     await second.next("done");
     second.send({ kind: "settled", ...ref("job_1") });
-    await until(() => bench.agent.status(1).running.length === 0);
+    second.send({ kind: "drain" });
+    await second.next("report");
     const third = await reconnect(bench, second);
     expect((await third.welcome()).running).toEqual([]);
   });

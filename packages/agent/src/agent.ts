@@ -131,6 +131,11 @@ export class Agent {
     this.#reporting.soon();
   }
 
+  /** The engine works on an attempt. */
+  get isWorking(): boolean {
+    return this.#attempts.running().length > 0;
+  }
+
   /** What the agent is and does now. `pid` is the caller's to know. */
   status(pid: number): AgentStatus {
     const { identity, timing, slots } = this.#deps;
@@ -155,7 +160,7 @@ export class Agent {
       })),
       slots: slots.total,
       draining: this.#attempts.isDraining,
-      running: this.#attempts.describe().map(({ job, epoch, model, startedAtMs, outputTokens }) => ({
+      running: this.#attempts.running().map(({ job, epoch, model, startedAtMs, outputTokens }) => ({
         job,
         epoch,
         model,

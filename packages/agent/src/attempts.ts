@@ -55,9 +55,16 @@ export class Attempts {
     return this.#attempts.size;
   }
 
-  /** For a hello, and for the owner. */
+  /** For a hello. */
   describe(): RunningAttempt[] {
     return [...this.#attempts.values()].map((attempt) => attempt.describe());
+  }
+
+  /** Those that the engine works on. */
+  running(): RunningAttempt[] {
+    return [...this.#attempts.values()]
+      .filter((attempt) => attempt.isRunning)
+      .map((attempt) => attempt.describe());
   }
 
   assign(assign: Assign): void {

@@ -9,6 +9,7 @@ import { createOllamaEngine } from "../engines/ollama/ollama.ts";
 import type { AgentIdentity } from "../identity.ts";
 import { readIdentity, writeIdentity } from "../identity.ts";
 import { joinCoop, parseJoinToken } from "../join.ts";
+import { KeepAwake, wakefulnessOf } from "../keep-awake.ts";
 import { startNodeReporter } from "../node-report.ts";
 import { createSystemProbe } from "../probe/system-probe.ts";
 import { createSlots } from "../slots.ts";
@@ -82,8 +83,13 @@ async function serve(
     look: (signal) => reporter.look(signal),
     onOutcome: (model, outcome) => reporter.observe(model, outcome),
     onConnected: () => say(`agent ${identity.name} connected to ${identity.serverUrl}`),
-    onStatus: () => status.changed(),
+    onStatus: () => {
+      status.changed();
+      awake.working(agent.isWorking);
+    },
   });
+  const awake = new KeepAwake(wakefulnessOf(process.platform, log));
+  closing.defer(() => awake.working(false));
   const status = new StatusKeeper({ home, timing, log, status: () => agent.status(process.pid) });
   closing.defer(() => status.close());
   await status.open();
