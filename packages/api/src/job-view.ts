@@ -1,5 +1,5 @@
 import { isTerminal } from "@coop/core";
-import type { FleetSnapshot, JobRecord, NodeId } from "@coop/core";
+import type { FleetSnapshot, JobRecord, NodeId, Tier } from "@coop/core";
 import type { JobView } from "@coop/protocol";
 import type { FoldedOutput } from "./fold.ts";
 import { targetName } from "./target.ts";
@@ -10,10 +10,23 @@ export type NodeNames = ReadonlyMap<NodeId, string>;
 export const nodeNames = (snapshot: FleetSnapshot | null): NodeNames =>
   new Map(snapshot?.nodes.map(({ identity }) => [identity.id, identity.name]));
 
+/** Where a job is, or was last. */
+export interface Whereabouts {
+  readonly node: NodeId;
+  readonly nodeName: string | null;
+  readonly model: string;
+  readonly tier: Tier;
+}
+
+/** As the job's own state has it, which says nothing of the node once the job ended without success. */
+export const whereaboutsInList = ({ state }: JobRecord, names: NodeNames): Whereabouts | null =>
+  "node" in state
+    ? { node: state.node, nodeName: names.get(state.node) ?? null, model: state.model, tier: state.tier }
+    : null;
+
 /** A job as its member sees it. `output` is given for one job that ended well, null in lists and before. */
-export function jobView(record: JobRecord, names: NodeNames, output: FoldedOutput | null): JobView {
+export function jobView(record: JobRecord, at: Whereabouts | null, output: FoldedOutput | null): JobView {
   const { spec, state } = record;
-  const placed = "node" in state ? state : null;
   const ended = isTerminal(state) ? state : null;
   const usage = state.state === "succeeded" ? state.usage : null;
   return {
@@ -27,10 +40,10 @@ export function jobView(record: JobRecord, names: NodeNames, output: FoldedOutpu
     submittedAtMs: spec.submittedAtMs,
     finishedAtMs: ended?.finishedAtMs ?? null,
     attempts: record.attempts,
-    node: placed?.node ?? null,
-    nodeName: output?.placed?.nodeName ?? (placed === null ? null : (names.get(placed.node) ?? null)),
-    model: placed?.model ?? null,
-    tier: placed?.tier ?? null,
+    node: at?.node ?? null,
+    nodeName: at?.nodeName ?? null,
+    model: at?.model ?? null,
+    tier: at?.tier ?? null,
     outputTokens: usage?.outputTokens ?? record.deliveredTokens,
     promptTokens: usage?.promptTokens ?? null,
     chargedTokens: ended?.chargedTokens ?? 0,

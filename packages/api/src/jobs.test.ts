@@ -80,6 +80,8 @@ describe("a submitted job", () => {
     expect(await view(id)).toMatchObject({
       state: "failed",
       error: { code: "engine-error", message: "it broke" },
+      nodeName: "studio",
+      model: "llama3.2:3b",
       result: null,
     });
   });

@@ -1,7 +1,7 @@
 import { asJobId, asMemberId, explainPlacement, isTerminal, START_OF_OUTPUT } from "@coop/core";
 import type { Clock, JobDesk, JobRecord, OutputLog } from "@coop/core";
 import { chatCompletionRequestSchema, embeddingsRequestSchema, submitJobRequestSchema } from "@coop/protocol";
-import type { SubmitJobRequest } from "@coop/protocol";
+import type { JobView, SubmitJobRequest } from "@coop/protocol";
 import { Hono } from "hono";
 import type { Admission } from "../admission.ts";
 import type { ApiContext, ApiDefaults, ApiEnv } from "../deps.ts";
@@ -11,7 +11,7 @@ import type { FleetView } from "../fleet-view.ts";
 import { createFold } from "../fold.ts";
 import type { FoldedOutput } from "../fold.ts";
 import { setJobHeader } from "../job-headers.ts";
-import { jobView, nodeNames } from "../job-view.ts";
+import { jobView, nodeNames, whereaboutsInList } from "../job-view.ts";
 import { badRequest, notFound, ProblemError } from "../problem.ts";
 import { parseBody, readJson } from "../request-body.ts";
 import { readOptions } from "../request-options.ts";
@@ -105,7 +105,7 @@ async function list(deps: JobRoutesDeps, c: ApiContext): Promise<Response> {
   const names = nodeNames(await deps.fleet.latest());
   return c.json({
     object: "list",
-    data: page.jobs.map((job) => jobView(job, names, null)),
+    data: page.jobs.map((job) => jobView(job, whereaboutsInList(job, names), null)),
     nextCursor: page.nextCursor,
   });
 }
@@ -122,9 +122,12 @@ async function ownJob(desk: JobDesk, c: ApiContext): Promise<JobRecord> {
   return record;
 }
 
-async function viewOf(deps: JobRoutesDeps, record: JobRecord) {
-  const output = record.state.state === "succeeded" ? await wholeOutput(deps.output, record) : null;
-  return jobView(record, nodeNames(await deps.fleet.latest()), output);
+async function viewOf(deps: JobRoutesDeps, record: JobRecord): Promise<JobView> {
+  const { state, spec } = record;
+  const output = state.state === "succeeded" ? await wholeOutput(deps.output, record) : null;
+  const decision = state.state === "queued" ? undefined : (await deps.desk.placement(spec.id))?.decision;
+  if (decision?.kind === "assigned") return jobView(record, decision, output);
+  return jobView(record, whereaboutsInList(record, nodeNames(await deps.fleet.latest())), output);
 }
 
 /** Null when the output is no longer kept. */
