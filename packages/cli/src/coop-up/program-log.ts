@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 const LARGEST_LOG = 8 * 2 ** 20;
 /** Of the end of a log, what is looked at for the reason of a failure, bytes. */
 const TAIL_BYTES = 16_384;
-const TAIL_LINES = 6;
+const TAIL_LINES = 14;
 
 /** The file that a program's stderr goes to, over all its runs. */
 export interface ProgramLog {

@@ -1,6 +1,7 @@
 import { setTimeout as pauseFor } from "node:timers/promises";
 import { CliError } from "../cli-error.ts";
 import type { Environment } from "../home.ts";
+import { shorten } from "../output.ts";
 import { runProgram } from "./program.ts";
 import type { Exit, Run } from "./program.ts";
 import type { ProgramLog } from "./program-log.ts";
@@ -37,6 +38,8 @@ const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
 /** A program that ran this long had no trouble starting, ms. */
 const STEADY_MS = 60_000;
+/** Of a line of a program's log, what is shown, characters. */
+const LONGEST_WORDS = 300;
 
 /**
  * Starts a program, waits until it is ready, and starts it again whenever it ends by itself.
@@ -55,7 +58,10 @@ export async function supervise<T>(spec: ProgramSpec<T>, deps: SuperviseDeps): P
       const exit = await current.run.ended;
       if (stopping.signal.aborted) return;
       if (performance.now() - startedMs > STEADY_MS) delayMs = FIRST_DELAY_MS;
-      deps.say(`${spec.name} ended (${describeExit(exit)}); starting it again in ${delayMs / 1000} s`);
+      const words = await lastWords(deps.log);
+      deps.say(
+        `${spec.name} ended (${describeExit(exit)}); starting it again in ${delayMs / 1000} s${words}`,
+      );
       await pause(delayMs, stopping.signal);
       if (stopping.signal.aborted) return;
       delayMs = Math.min(LONGEST_DELAY_MS, delayMs * 2);
@@ -137,9 +143,14 @@ async function becomeReady<T>(
     first.kind === "ended"
       ? `ended before it was ready (${describeExit(first.exit)})`
       : `was not ready within ${spec.readyLimitMs / 1000} s`;
-  const words = (await log.tail()).map((line) => `\n  ${line}`).join("");
-  throw new CliError("program-failed", `The ${spec.name} ${what}.${words}\nIts log: ${log.path}`);
+  throw new CliError(
+    "program-failed",
+    `The ${spec.name} ${what}.${await lastWords(log)}\nIts log: ${log.path}`,
+  );
 }
+
+const lastWords = async (log: ProgramLog): Promise<string> =>
+  (await log.tail()).map((line) => `\n  ${shorten(line, LONGEST_WORDS)}`).join("");
 
 function describeExit(exit: Exit): string {
   switch (exit.kind) {

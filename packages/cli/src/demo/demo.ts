@@ -14,9 +14,9 @@ import { explainIdle } from "./idle.ts";
 import type { DemoRecords } from "./record.ts";
 import { memberTable, nodeTable, placementTable, waitTable } from "./report.ts";
 import { memberMonths, work } from "./work.ts";
-import type { MemberClients, PhaseResult } from "./work.ts";
+import type { MemberClients } from "./work.ts";
 import { burstTasks, mixedTasks } from "./workload.ts";
-import type { DemoMember, Phase, Task } from "./workload.ts";
+import type { DemoMember } from "./workload.ts";
 
 export interface DemoOptions {
   /** How many of the machines' seconds pass in one of ours. */
@@ -33,6 +33,9 @@ const NODES: Readonly<Record<string, { readonly name: string; readonly owner: De
   "raspberry-pi-5-8": { name: "pi", owner: "chidi" },
 };
 const SMALLEST_NODE = "pi";
+const SMALLEST_OWNER: DemoMember = "chidi";
+/** The burst comes while the large mixed jobs run. */
+const BURST_AFTER_MS = 1_000;
 /** Longest that the jobs may take, set-up aside, ms. */
 const WORK_LIMIT_MS = 150_000;
 
@@ -107,29 +110,23 @@ async function workThrough(
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<DemoRecords> {
-  const limit = AbortSignal.timeout(WORK_LIMIT_MS);
-  const phaseOf = async (phase: Phase, tasks: readonly Task[]): Promise<PhaseResult> => {
-    const progress = createProgress(say);
-    return await work(phase, tasks, {
-      clients,
-      operator,
-      progress,
-      signal: AbortSignal.any([signal, limit]),
-    });
-  };
-  const mixedOnes = await mixedTasks();
-  say(`\n${plural(mixedOnes.length, "mixed job")} of three members:`);
-  const mixed = await phaseOf("mixed", mixedOnes);
-  const burstOnes = await burstTasks();
-  say(`\nA burst of ${plural(burstOnes.length, "edge job")}:`);
-  const burst = await phaseOf("burst", burstOnes);
-  return {
-    jobs: [...mixed.jobs, ...burst.jobs],
-    held: [...mixed.held, ...burst.held],
-    nodes: (await operator.get("/v1/nodes", nodeListSchema)).data,
-    burstPeak: burst.peak,
-    months: await memberMonths(clients),
-  };
+  const batches = [
+    { phase: "mixed" as const, tasks: await mixedTasks(), afterMs: 0 },
+    { phase: "burst" as const, tasks: await burstTasks(SMALLEST_OWNER), afterMs: BURST_AFTER_MS },
+  ];
+  const { jobs, held } = await work(batches, {
+    clients,
+    starting: ({ phase, tasks }) =>
+      say(
+        phase === "mixed"
+          ? `\n${plural(tasks.length, "mixed job")} ...`
+          : `and a burst of ${plural(tasks.length, "edge job")}`,
+      ),
+    progress: createProgress(say),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(WORK_LIMIT_MS)]),
+  });
+  const { data: nodes } = await operator.get("/v1/nodes", nodeListSchema);
+  return { jobs, held, nodes, months: await memberMonths(clients) };
 }
 
 /** A line whenever the counts changed, at most one a second. */

@@ -30,8 +30,6 @@ export interface DemoRecords {
   readonly jobs: readonly JobRecord[];
   readonly held: readonly HeldSight[];
   readonly nodes: readonly NodeRow[];
-  /** Most attempts seen at once during the burst, by node name. */
-  readonly burstPeak: ReadonlyMap<string, number>;
   readonly months: readonly MemberMonth[];
 }
 
@@ -47,4 +45,25 @@ export const tookS = ({ job }: JobRecord): number | null =>
 export function quantile(values: readonly number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? 0;
+}
+
+/** How long at least `slots` of the jobs ran at once, seconds, from their placement to their end. */
+export function fullS(jobs: readonly JobRecord[], slots: number): number {
+  const steps = jobs
+    .flatMap(({ job, placement }) =>
+      placement === null || job.finishedAtMs === null
+        ? []
+        : [
+            { atMs: placement.atMs, change: 1 },
+            { atMs: job.finishedAtMs, change: -1 },
+          ],
+    )
+    .toSorted((a, b) => a.atMs - b.atMs || a.change - b.change);
+  let running = 0;
+  let fullMs = 0;
+  steps.forEach(({ atMs, change }, index) => {
+    running += change;
+    if (running >= slots) fullMs += (steps[index + 1]?.atMs ?? atMs) - atMs;
+  });
+  return fullMs / 1000;
 }

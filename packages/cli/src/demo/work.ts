@@ -1,6 +1,6 @@
 import { setTimeout as pauseFor } from "node:timers/promises";
-import { jobListSchema, jobViewSchema, nodeListSchema, placementSchema, quotaSchema } from "@coop/protocol";
-import type { JobView, NodeRow } from "@coop/protocol";
+import { jobListSchema, jobViewSchema, placementSchema, quotaSchema } from "@coop/protocol";
+import type { JobView } from "@coop/protocol";
 import { CliError } from "../cli-error.ts";
 import type { CoopClient } from "../client.ts";
 import type { HeldSight, JobRecord, MemberMonth } from "./record.ts";
@@ -11,8 +11,8 @@ export type MemberClients = Readonly<Record<DemoMember, CoopClient>>;
 
 export interface WorkDeps {
   readonly clients: MemberClients;
-  readonly operator: CoopClient;
   /** Told now and then how far the jobs are. */
+  readonly starting: (batch: Batch) => void;
   readonly progress: (counts: {
     readonly waiting: number;
     readonly running: number;
@@ -21,12 +21,18 @@ export interface WorkDeps {
   readonly signal: AbortSignal;
 }
 
-/** A phase's jobs once all have ended. */
-export interface PhaseResult {
+/** Jobs that are submitted together, each member theirs at the same time. */
+export interface Batch {
+  readonly phase: Phase;
+  readonly tasks: readonly Task[];
+  /** After the batch before it was accepted, ms. */
+  readonly afterMs: number;
+}
+
+/** The jobs once all have ended. */
+export interface WorkResult {
   readonly jobs: readonly JobRecord[];
   readonly held: readonly HeldSight[];
-  /** Most attempts seen at once, by node name. */
-  readonly peak: ReadonlyMap<string, number>;
 }
 
 const LOOK_MS = 250;
@@ -36,29 +42,61 @@ const PLACEMENTS_PER_LOOK = 3;
 const READERS = 8;
 const LIST_LIMIT = 200;
 
-/** Submits the tasks, each member theirs at the same time, and follows them until all have ended. */
-export async function work(phase: Phase, tasks: readonly Task[], deps: WorkDeps): Promise<PhaseResult> {
-  const submitted = new Map<string, Task>();
-  const submitting = Promise.all(
-    MEMBERS.map((member) => {
-      const own = tasks.filter((task) => task.member === member);
-      return inParallel(own, SUBMITTERS_PER_MEMBER, async (task) => {
-        const job = await submit(deps.clients[member], phase, task);
-        submitted.set(job.id, task);
-      });
-    }),
-  );
-  const following = follow(tasks.length, submitted, deps);
-  const [, { views, held, peak }] = await Promise.all([submitting, following]);
+interface Submitted {
+  readonly phase: Phase;
+  readonly task: Task;
+}
+
+/** Submits the batches one after the other and follows all their jobs until the last has ended. */
+export async function work(batches: readonly Batch[], deps: WorkDeps): Promise<WorkResult> {
+  const submitted = new Map<string, Submitted>();
+  const expected = batches.reduce((sum, { tasks }) => sum + tasks.length, 0);
+  const [{ views, held }] = await Promise.all([
+    follow(expected, submitted, deps),
+    submitAll(batches, submitted, deps),
+  ]);
   const jobs: JobRecord[] = [];
-  await inParallel([...submitted], READERS, async ([id, { task, member }]) => {
-    const job = views.get(id);
-    if (job === undefined) throw new CliError("demo-failed", `Job ${id} is on nobody's list.`);
-    const placement =
-      job.attempts === 0 ? null : await deps.clients[member].get(`/v1/jobs/${id}/placement`, placementSchema);
-    jobs.push({ phase, task, member, job, placement });
-  });
-  return { jobs: jobs.toSorted((a, b) => a.job.submittedAtMs - b.job.submittedAtMs), held, peak };
+  await inParallel(
+    [...submitted],
+    READERS,
+    async ([
+      id,
+      {
+        phase,
+        task: { task, member },
+      },
+    ]) => {
+      const job = views.get(id);
+      if (job === undefined) throw new CliError("demo-failed", `Job ${id} is on nobody's list.`);
+      const placement =
+        job.attempts === 0
+          ? null
+          : await deps.clients[member].get(`/v1/jobs/${id}/placement`, placementSchema);
+      jobs.push({ phase, task, member, job, placement });
+    },
+  );
+  return { jobs: jobs.toSorted((a, b) => a.job.submittedAtMs - b.job.submittedAtMs), held };
+}
+
+async function submitAll(
+  batches: readonly Batch[],
+  submitted: Map<string, Submitted>,
+  { clients, signal, starting }: WorkDeps,
+): Promise<void> {
+  for (const batch of batches) {
+    const { phase, tasks, afterMs } = batch;
+    await pauseFor(afterMs, undefined, { signal });
+    starting(batch);
+    await Promise.all(
+      MEMBERS.map((member) => {
+        const own = tasks.filter((task) => task.member === member);
+        return inParallel(own, SUBMITTERS_PER_MEMBER, async (task) => {
+          const job = await submit(clients[member], phase, task);
+          submitted.set(job.id, { phase, task });
+        });
+      }),
+    );
+  }
 }
 
 const submit = (client: CoopClient, phase: Phase, { task, privacy, request }: Task): Promise<JobView> =>
@@ -72,31 +110,25 @@ const submit = (client: CoopClient, phase: Phase, { task, privacy, request }: Ta
 interface Followed {
   readonly views: ReadonlyMap<string, JobView>;
   readonly held: readonly HeldSight[];
-  readonly peak: ReadonlyMap<string, number>;
 }
 
 async function follow(
   expected: number,
-  submitted: ReadonlyMap<string, Task>,
+  submitted: ReadonlyMap<string, Submitted>,
   deps: WorkDeps,
 ): Promise<Followed> {
   const views = new Map<string, JobView>();
   const held = new Map<string, HeldSight>();
-  const peak = new Map<string, number>();
   for (;;) {
-    const [lists, nodes] = await Promise.all([
-      Promise.all(
-        MEMBERS.map((member) => deps.clients[member].get(`/v1/jobs?limit=${LIST_LIMIT}`, jobListSchema)),
-      ),
-      deps.operator.get("/v1/nodes", nodeListSchema),
-    ]);
-    for (const job of lists.flatMap(({ data }) => data)) if (submitted.has(job.id)) views.set(job.id, job);
-    notePeaks(peak, nodes.data);
+    const lists = await Promise.all(
+      MEMBERS.map((member) => deps.clients[member].get(`/v1/jobs?limit=${LIST_LIMIT}`, jobListSchema)),
+    );
+    for (const job of lists.flatMap(({ data }) => data)) views.set(job.id, job);
     const jobs = [...views.values()];
     const ended = jobs.filter((job) => job.finishedAtMs !== null).length;
     const waiting = jobs.filter(({ state }) => state === "queued");
     deps.progress({ waiting: waiting.length, running: jobs.length - ended - waiting.length, ended });
-    if (ended === expected) return { views, held: [...held.values()], peak };
+    if (ended === expected) return { views, held: [...held.values()] };
     await Promise.all(
       waiting.slice(0, PLACEMENTS_PER_LOOK).map((job) => lookWhetherHeld(job, submitted, deps.clients, held)),
     );
@@ -104,17 +136,13 @@ async function follow(
   }
 }
 
-function notePeaks(peak: Map<string, number>, nodes: readonly NodeRow[]): void {
-  for (const { name, active } of nodes) peak.set(name, Math.max(peak.get(name) ?? 0, active));
-}
-
 async function lookWhetherHeld(
   job: JobView,
-  submitted: ReadonlyMap<string, Task>,
+  submitted: ReadonlyMap<string, Submitted>,
   clients: MemberClients,
   held: Map<string, HeldSight>,
 ): Promise<void> {
-  const task = submitted.get(job.id);
+  const task = submitted.get(job.id)?.task;
   if (task === undefined) return;
   const placement = await clients[task.member].get(`/v1/jobs/${job.id}/placement`, placementSchema);
   if (placement.decision.kind === "held") held.set(job.id, { job: job.id, task: task.task, placement });

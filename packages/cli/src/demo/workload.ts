@@ -46,21 +46,31 @@ const QUESTIONS = [
   { task: "translate", maxTokens: 64, text: "Translate this message into Swedish." },
 ] as const;
 
-/** Every question about every message of `messages.txt`, members in turn; all for any model from `edge` on. */
-export async function burstTasks(): Promise<Task[]> {
+/**
+ * Every question about every message of `messages.txt`, members in turn; all for any model from `edge` on.
+ * @param ownedBy asks about their own messages on their own machines only
+ */
+export async function burstTasks(ownedBy: DemoMember): Promise<Task[]> {
   const messages = lines(await readFile(join(folder, "messages.txt"), "utf8"));
   return messages.flatMap((message, row) =>
-    QUESTIONS.map(({ task, maxTokens, text }, column) => ({
-      task,
-      member: MEMBERS[(row + column) % MEMBERS.length] ?? MEMBERS[0],
-      privacy: "coop" as const,
-      request: {
-        model: "coop/edge",
-        messages: [{ role: "user", content: `${text}\n\n${message}` }],
-        max_tokens: maxTokens,
-      },
-    })),
+    QUESTIONS.map(({ task, maxTokens, text }, column) => {
+      const member = MEMBERS[(row + column) % MEMBERS.length] ?? MEMBERS[0];
+      const isPrivate = member === ownedBy && task === PRIVATE_TASK;
+      return {
+        task,
+        member,
+        privacy: isPrivate ? ("own" as const) : ("coop" as const),
+        request: {
+          model: "coop/edge",
+          messages: [{ role: "user", content: `${text}\n\n${message}` }],
+          max_tokens: maxTokens,
+        },
+      };
+    }),
   );
 }
+
+/** The question that is asked privately where its member has a machine. */
+const PRIVATE_TASK = "urgency";
 
 const lines = (text: string): string[] => text.split("\n").filter((line) => line.trim() !== "");

@@ -1,0 +1,112 @@
+import type { CostTermsView, JobView, NodeRow, PlacementView } from "@coop/protocol";
+
+const NOON_MS = Date.UTC(2026, 2, 1, 12);
+
+/** A short edge job that ran well on the node "pi". */
+export function buildJobView(changes: Partial<JobView> = {}): JobView {
+  return {
+    id: "job_1",
+    object: "coop.job",
+    state: "succeeded",
+    endpoint: "chat",
+    requested: "coop/edge",
+    privacy: "coop",
+    attachment: "detached",
+    submittedAtMs: NOON_MS,
+    finishedAtMs: NOON_MS + 2_000,
+    attempts: 1,
+    node: "node_pi",
+    nodeName: "pi",
+    model: "llama3.2:3b",
+    tier: "edge",
+    outputTokens: 20,
+    promptTokens: 10,
+    chargedTokens: 30,
+    error: null,
+    metadata: {},
+    result: null,
+    ...changes,
+  };
+}
+
+const FREE: CostTermsView = {
+  waitS: 0,
+  loadS: 0,
+  prefillS: 0,
+  decodeS: 0,
+  sharingS: 0,
+  coRunnersS: 0,
+  queueS: 0,
+  evictionS: 0,
+  budgetS: 0,
+  totalS: 0,
+};
+
+type Option = PlacementView["nodes"][number]["options"][number];
+
+/** An option that takes `decodeS`, after a wait unless it starts now. */
+export const costed = (model: string, decodeS: number, waitS = 0): Option => ({
+  kind: "costed",
+  model,
+  tier: model.startsWith("llama3.2") ? "edge" : "local-small",
+  startsNow: waitS === 0,
+  cost: { ...FREE, waitS, decodeS, totalS: waitS + decodeS },
+});
+
+export const tierBelow = (model: string): Option => ({
+  kind: "refused",
+  model,
+  refusals: [{ reason: "tier-below", passing: false, detail: `asks for more than ${model} is` }],
+});
+
+/** An assignment to "pi", a second after the job was submitted. */
+export function buildPlacement(
+  nodes: Readonly<Record<string, Option[]>>,
+  decision: PlacementView["decision"] = {
+    kind: "assigned",
+    node: "node_pi",
+    nodeName: "pi",
+    model: "llama3.2:3b",
+    tier: "edge",
+  },
+): PlacementView {
+  return {
+    atMs: NOON_MS + 1_000,
+    decision,
+    nodes: Object.entries(nodes).map(([nodeName, options]) => ({
+      node: `node_${nodeName}`,
+      nodeName,
+      simulated: true,
+      options,
+    })),
+  };
+}
+
+/** A connected node of one slot. */
+export function buildNodeRow(changes: Partial<NodeRow> = {}): NodeRow {
+  return {
+    id: "node_pi",
+    name: "pi",
+    owner: "mem_chidi",
+    ownerName: "chidi",
+    connected: true,
+    lastSeenMs: NOON_MS,
+    draining: false,
+    machine: {
+      chip: "Raspberry Pi 5 Model B",
+      platform: "linux",
+      memoryBytes: 8 * 2 ** 30,
+      simulated: true,
+      agentVersion: "0.1.0",
+      engine: "ollama 0.35.1",
+    },
+    slots: 1,
+    active: 0,
+    pressure: "normal",
+    thermal: "nominal",
+    power: "mains",
+    tokensLeftToday: null,
+    models: [],
+    ...changes,
+  };
+}
