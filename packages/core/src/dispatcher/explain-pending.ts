@@ -72,7 +72,7 @@ function explainAside(
     const why = nodes.length === 0 ? "no node has joined yet" : "no node that could serve it can now";
     return { atMs: nowMs, decision: { kind: "waiting", why: backOff(job, nowMs) ?? why }, nodes };
   }
-  const inWindow = candidate.options.some(({ node }) => view.mayUse(candidate, node));
+  const inWindow = candidate.options.some(({ node }) => view.isItsTurn(candidate, node));
   const why =
     backOff(job, nowMs) ?? (inWindow ? `at least ${ahead} smaller or older jobs go first` : fairOrder(job));
   return { atMs: nowMs, decision: { kind: "waiting", why }, nodes: verdicts(state, candidate, null, view) };
@@ -125,7 +125,7 @@ function fairRefusals(
   node: FleetNode,
   view: PassView,
 ): Refusal[] {
-  if (!node.open || view.mayUse(candidate, node.index)) return [];
+  if (!node.open || view.isItsTurn(candidate, node.index)) return [];
   const servedS = state.counters.servedS(candidate.spec.member);
   const detail = `${candidate.spec.member} ${aheadOf(servedS, view.gathering.leastServedS(node.index))}`;
   return [{ reason: "fair-order", passing: true, detail }];

@@ -27,8 +27,8 @@ export interface RoundState extends GatherDeps {
 export interface PassView {
   readonly pass: ListPass;
   readonly gathering: Gathering;
-  /** The node numbers that the fair order lets a member use. */
-  readonly mayUse: (candidate: RoundCandidate, node: number) => boolean;
+  /** Whether the fair order lets the job's member use a node. */
+  readonly isItsTurn: (candidate: RoundCandidate, node: number) => boolean;
 }
 
 /** What to do with each candidate whose turn comes; `stop` ends the pass before its choice is taken. */
@@ -78,9 +78,13 @@ export function runPass(state: RoundState, nowMs: number, onTurn: OnTurn): PassV
     waitingOf: (kind) => state.kinds.get(kind)?.byAge.size() ?? 0,
   });
   const gathering = gather(state.kinds.values(), pass.key, state);
-  const mayUse = (candidate: RoundCandidate, node: number): boolean =>
+  const isItsTurn = (candidate: RoundCandidate, node: number): boolean =>
     isInWindow(state.counters.servedS(candidate.spec.member), gathering.leastServedS(node));
-  const view = { pass, gathering, mayUse };
+  // What started earlier in the pass may have taken what was left of a budget.
+  const mayUse = (candidate: RoundCandidate, node: number): boolean =>
+    (state.nodeAt(node).tokensLeftToday ?? Infinity) >= candidate.job.holdTokens &&
+    isItsTurn(candidate, node);
+  const view = { pass, gathering, isItsTurn };
   const { candidates } = gathering;
   pass.begin(candidates.slice(0, pricingJobs(state.fleet().length)));
   for (const candidate of candidates) {
