@@ -14,7 +14,7 @@ import { explainIdle } from "./idle.ts";
 import type { DemoRecords } from "./record.ts";
 import { memberTable, nodeTable, placementTable, waitTable } from "./report.ts";
 import { memberMonths, work } from "./work.ts";
-import type { MemberClients } from "./work.ts";
+import type { Batch, MemberClients } from "./work.ts";
 import { burstTasks, mixedTasks } from "./workload.ts";
 import type { DemoMember } from "./workload.ts";
 
@@ -116,17 +116,18 @@ async function workThrough(
   ];
   const { jobs, held } = await work(batches, {
     clients,
-    starting: ({ phase, tasks }) =>
-      say(
-        phase === "mixed"
-          ? `\n${plural(tasks.length, "mixed job")} ...`
-          : `and a burst of ${plural(tasks.length, "edge job")}`,
-      ),
+    starting: (batch) => say(announce(batch)),
     progress: createProgress(say),
     signal: AbortSignal.any([signal, AbortSignal.timeout(WORK_LIMIT_MS)]),
   });
   const { data: nodes } = await operator.get("/v1/nodes", nodeListSchema);
   return { jobs, held, nodes, months: await memberMonths(clients) };
+}
+
+function announce({ phase, tasks }: Batch): string {
+  if (phase === "mixed") return `\n${plural(tasks.length, "mixed job")} of three members`;
+  const own = tasks.filter(({ privacy }) => privacy === "own").length;
+  return `and a burst of ${plural(tasks.length, "edge job")}, ${own} of them for ${SMALLEST_OWNER}'s own ${SMALLEST_NODE} only`;
 }
 
 /** A line whenever the counts changed, at most one a second. */
@@ -153,7 +154,7 @@ function tell(records: DemoRecords, output: Output): void {
     for (const line of lines) output.line(line);
   };
   section(
-    "Where each mixed job went, and why (cost in seconds, as placement saw it)",
+    "Where each mixed job went, and why: its cost there and on the best other node, as placement saw them",
     placementTable(records),
   );
   section("Nodes", nodeTable(records));

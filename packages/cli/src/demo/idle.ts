@@ -51,7 +51,7 @@ function dearerLines(jobs: readonly JobRecord[], node: string): string[] {
   if (example === null) return [];
   const median = quantile(ratios, 0.5);
   return [
-    `  ${plural(ratios.length, "job")} served sooner elsewhere, typically at ${percent(1 / median)} of the cost: ${example}`,
+    `  ${plural(ratios.length, "job")} better off elsewhere, typically at ${percent(1 / median)} of the cost: ${example}`,
   ];
 }
 
@@ -75,7 +75,7 @@ function heldLine({ job, task, placement }: HeldSight, node: string): string[] {
   const instead = cheapestOn({ placement }, decision.forNodeName);
   if (now.length === 0 || instead === null) return [];
   return [
-    `  left idle for ${job} (${task}): held about ${seconds(decision.expectedWaitS)} for ${decision.forNodeName}, ` +
-      `${seconds(instead)} with the wait, against ${seconds(Math.min(...now))} here at once`,
+    `  left idle though "${task}" waited (${job}): held for ${decision.forNodeName}, ` +
+      `${seconds(instead)} there with the wait, ${seconds(Math.min(...now))} here at once`,
   ];
 }

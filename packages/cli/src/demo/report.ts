@@ -26,14 +26,14 @@ export function placementTable({ jobs }: DemoRecords): string[] {
     ]);
   return renderTable(
     [
-      { heading: "TASK", flexible: true },
+      { heading: "TASK" },
       { heading: "MEMBER" },
-      { heading: "LEAST TIER", flexible: true },
+      { heading: "ASKED FOR" },
       { heading: "NODE" },
       { heading: "MODEL" },
       right("WAIT"),
       right("TOKENS"),
-      { heading: "WHY THERE", flexible: true },
+      { heading: "COST THERE, ELSEWHERE", flexible: true },
     ],
     rows,
   );
@@ -58,7 +58,8 @@ function whyThere({ placement }: JobRecord): string {
 
 /** What each node did. */
 export function nodeTable({ jobs, nodes }: DemoRecords): string[] {
-  const rows = nodes.map(({ name, ownerName, machine, slots }) => {
+  const byName = nodes.toSorted((a, b) => b.slots - a.slots || a.name.localeCompare(b.name));
+  const rows = byName.map(({ name, ownerName, machine, slots }) => {
     const here = jobs.filter(({ job }) => job.nodeName === name);
     const ofPhase = (phase: Phase): string => count(here.filter((record) => record.phase === phase).length);
     const ofTier = (tier: string): string => count(here.filter((record) => tierOf(record) === tier).length);
@@ -111,7 +112,7 @@ export function waitTable({ jobs }: DemoRecords): string[] {
   return renderTable(
     [
       { heading: "JOBS" },
-      { heading: "LEAST TIER" },
+      { heading: "ASKED FOR" },
       right("COUNT"),
       right("WAIT p50"),
       right("p95"),

@@ -1,0 +1,174 @@
+import { describe, expect, it } from "vitest";
+import { buildJobView, buildNodeRow, buildPlacement, costed, tierBelow } from "../testing/builders.ts";
+import { checkPromises } from "./checks.ts";
+import { explainIdle } from "./idle.ts";
+import { fullS, quantile } from "./record.ts";
+import type { DemoRecords, JobRecord } from "./record.ts";
+import { memberTable, nodeTable, placementTable, waitTable } from "./report.ts";
+import { burstTasks, mixedTasks } from "./workload.ts";
+
+const record = (changes: Partial<JobRecord> = {}): JobRecord => ({
+  phase: "burst",
+  task: "tag",
+  member: "chidi",
+  job: buildJobView(),
+  placement: buildPlacement({ pi: [costed("llama3.2:3b", 1)] }),
+  ...changes,
+});
+
+const records = (jobs: readonly JobRecord[], changes: Partial<DemoRecords> = {}): DemoRecords => ({
+  jobs,
+  held: [],
+  nodes: [buildNodeRow()],
+  months: (["maja", "ben", "chidi"] as const).map((member) => ({
+    member,
+    usedTokens: jobs
+      .filter((job) => job.member === member)
+      .reduce((sum, { job }) => sum + job.chargedTokens, 0),
+    heldTokens: 0,
+  })),
+  ...changes,
+});
+
+const broken = (what: DemoRecords): string[] =>
+  checkPromises(what, "pi").flatMap(({ promise, violations }) => (violations.length > 0 ? [promise] : []));
+
+describe("the workload", () => {
+  it("has thirty mixed jobs of every kind, one of them private", async () => {
+    const tasks = await mixedTasks();
+    expect(tasks).toHaveLength(30);
+    expect(tasks.filter(({ privacy }) => privacy === "own").map(({ member }) => member)).toEqual(["maja"]);
+    expect(new Set(tasks.map(({ request }) => request.model))).toEqual(
+      new Set(["coop/edge", "coop/local-small", "coop/local-large"]),
+    );
+    for (const kind of ["summarise", "classify", "commit message", "code review", "extraction", "svenska"]) {
+      expect(tasks.map(({ task }) => task)).toContain(kind);
+    }
+  });
+
+  it("bursts with edge jobs only, private ones of the given owner among them", async () => {
+    const tasks = await burstTasks("chidi");
+    expect(new Set(tasks.map(({ request }) => request.model))).toEqual(new Set(["coop/edge"]));
+    const own = tasks.filter(({ privacy }) => privacy === "own");
+    expect(own.length).toBeGreaterThan(3);
+    expect(new Set(own.map(({ member }) => member))).toEqual(new Set(["chidi"]));
+  });
+});
+
+describe("the checks", () => {
+  it("pass for jobs that went as promised", () => {
+    expect(broken(records([record()]))).toEqual([]);
+  });
+
+  it.each<[string, Partial<JobRecord>, RegExp]>([
+    ["a failed job", { job: buildJobView({ state: "failed", tier: "edge" }) }, /succeeded/],
+    [
+      "a better tier's job on the Pi",
+      { job: buildJobView({ requested: "coop/local-small", tier: "local-small" }) },
+      /above edge/,
+    ],
+    [
+      "a job below its tier",
+      { job: buildJobView({ requested: "coop/local-large", tier: "local-small", nodeName: "air" }) },
+      /below the tier/,
+    ],
+    [
+      "a private job on another's machine",
+      { member: "ben", job: buildJobView({ privacy: "own" }) },
+      /private/,
+    ],
+  ])("object to %s", (_, changes, promise) => {
+    expect(broken(records([record(), record(changes)])).join("; ")).toMatch(promise);
+  });
+
+  it("object to a burst that left the Pi alone", () => {
+    expect(broken(records([record({ job: buildJobView({ nodeName: "air" }) })])).join()).toMatch(/filled pi/);
+  });
+
+  it("object to books that disagree, and to tokens still held", () => {
+    const month = { member: "chidi" as const, usedTokens: 30, heldTokens: 0 };
+    const others = [
+      { member: "maja" as const, usedTokens: 0, heldTokens: 0 },
+      { member: "ben" as const, usedTokens: 0, heldTokens: 0 },
+    ];
+    expect(broken(records([record()], { months: [month, ...others] }))).toEqual([]);
+    expect(broken(records([record()], { months: [{ ...month, usedTokens: 31 }, ...others] })).join()).toMatch(
+      /books/,
+    );
+    expect(broken(records([record()], { months: [{ ...month, heldTokens: 1 }, ...others] })).join()).toMatch(
+      /books/,
+    );
+  });
+});
+
+describe("why a node stood idle", () => {
+  it("counts refusals, dearer costs and jobs held for another", () => {
+    const mixed = (job: Partial<Parameters<typeof buildJobView>[0]>, placement: JobRecord["placement"]) =>
+      record({ phase: "mixed", job: buildJobView({ nodeName: "studio", ...job }), placement });
+    const held = {
+      kind: "held" as const,
+      forNode: "node_studio",
+      forNodeName: "studio",
+      model: "llama3.2:3b",
+      expectedWaitS: 0.5,
+    };
+    const lines = explainIdle(
+      records(
+        [
+          mixed({}, buildPlacement({ studio: [costed("qwen3:8b", 1)], pi: [tierBelow("llama3.2:3b")] })),
+          mixed({}, buildPlacement({ studio: [costed("llama3.2:3b", 1)], pi: [costed("llama3.2:3b", 20)] })),
+        ],
+        {
+          held: [
+            {
+              job: "job_9",
+              task: "tag",
+              placement: buildPlacement(
+                { studio: [costed("llama3.2:3b", 1, 0.5)], pi: [costed("llama3.2:3b", 20)] },
+                held,
+              ),
+            },
+          ],
+        },
+      ),
+      "pi",
+    );
+    expect(lines).toEqual([
+      "pi got none of the 2 mixed jobs:",
+      "  1 job refused, tier-below: asks for more than llama3.2:3b is",
+      '  1 job better off elsewhere, typically at 5 % of the cost: "tag" for chidi would have cost 20 s there, 1.0 s on studio',
+      '  left idle though "tag" waited (job_9): held for studio, 1.5 s there with the wait, 20 s here at once',
+    ]);
+  });
+});
+
+it("tells how long a node was full", () => {
+  const from = buildPlacement({}).atMs;
+  const run = (startMs: number, endMs: number): JobRecord =>
+    record({
+      job: buildJobView({ finishedAtMs: from + endMs }),
+      placement: { ...buildPlacement({}), atMs: from + startMs },
+    });
+  const jobs = [run(0, 1000), run(500, 2000), run(2000, 3000)];
+  expect(fullS(jobs, 1)).toBe(3);
+  expect(fullS(jobs, 2)).toBe(0.5);
+  expect(fullS([], 1)).toBe(0);
+});
+
+it("takes quantiles that are values", () => {
+  expect([0.5, 0.95, 1].map((q) => quantile([3, 1, 2, 4], q))).toEqual([2, 4, 4]);
+  expect(quantile([], 0.5)).toBe(0);
+});
+
+it("fits its tables into 100 columns", () => {
+  const jobs = [
+    record({
+      phase: "mixed",
+      task: "commit message",
+      job: buildJobView({ requested: "coop/local-small", privacy: "own" }),
+    }),
+    record(),
+  ];
+  const tables = [placementTable, nodeTable, waitTable, memberTable].flatMap((table) => table(records(jobs)));
+  expect(Math.max(...tables.map((line) => line.length))).toBeLessThanOrEqual(100);
+});
