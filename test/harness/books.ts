@@ -65,6 +65,14 @@ export function auditBooks(books: Books): readonly string[] {
   for (const [id, job] of books.jobs) {
     if (!TERMINAL.has(job["state"] ?? "")) wrong.push(`${id} rests as ${job["state"]}`);
   }
+  for (const [id, job] of books.jobs) {
+    for (const [field, kept] of Object.entries(job)) {
+      if (field.startsWith("zombie:"))
+        wrong.push(
+          `${id} keeps a hold for epoch ${field.slice("zombie:".length)}: ${kept} ${JSON.stringify(job)}`,
+        );
+    }
+  }
   if (books.members.held !== 0) wrong.push(`members still hold ${books.members.held} tokens`);
   if (books.nodes.held !== 0) wrong.push(`nodes still hold ${books.nodes.held} tokens`);
   const totals = { toMember: 0, toNode: 0 };

@@ -5,7 +5,7 @@ import { once } from "node:events";
 /** A program that a test started and ends by its id. */
 export interface Child {
   readonly pid: number;
-  /** Resolves with the match once a line of stdout fits; rejects when the program ends before. */
+  /** Resolves with the match once its output fits; rejects when the program ends before, or says nothing of it for half a minute. */
   line(pattern: RegExp): Promise<RegExpExecArray>;
   /** Everything it wrote so far. */
   output(): string;
@@ -20,6 +20,8 @@ export interface Child {
   /** SIGTERM, and resolves with the exit code. */
   stop(): Promise<number | null>;
 }
+
+const MOST_SILENCE_MS = 30_000;
 
 /** Starts a TypeScript program with the Node that runs the tests. */
 export function startChild(
@@ -57,17 +59,22 @@ export function startChild(
     ended: ended.then(() => process_.exitCode),
     line: (pattern) =>
       new Promise((resolve, reject) => {
+        const giveUp = (why: string): void => {
+          watchers.delete(look);
+          clearTimeout(silence);
+          reject(new Error(`${program} ${why} before it printed ${String(pattern)}:\n${text}`));
+        };
         const look = (): void => {
           const match = pattern.exec(text);
           if (!match) return;
           watchers.delete(look);
+          clearTimeout(silence);
           resolve(match);
         };
+        const silence = setTimeout(() => giveUp("was waited for half a minute"), MOST_SILENCE_MS);
         watchers.add(look);
         look();
-        void ended.then(() =>
-          reject(new Error(`${program} ended before it printed ${String(pattern)}:\n${text}`)),
-        );
+        void ended.then(() => giveUp("ended"));
       }),
     kill9: () => end("SIGKILL"),
     freeze: () => void process_.kill("SIGSTOP"),

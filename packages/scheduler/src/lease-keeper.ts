@@ -1,5 +1,5 @@
-import type { SweepReport } from "@coop/core";
-import type { AttemptDeps, AttemptEnds } from "./attempt-ends.ts";
+import type { SweepReport, Usage } from "@coop/core";
+import type { AttemptDeps, AttemptEnds, AttemptRef } from "./attempt-ends.ts";
 import type { Attempt } from "./attempt-table.ts";
 import type { NodeSession } from "./node-session.ts";
 
@@ -42,6 +42,17 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
     }
   };
 
+  /**
+   * A node that is connected named what it runs when it came: it has forgotten this attempt, and generated
+   * nothing beyond what it delivered, as far as anyone can know. One that is away may still say.
+   */
+  const usedBy = async ({ job, node }: AttemptRef): Promise<Usage | null> => {
+    if (![...deps.sessions()].some(({ identity }) => identity.id === node)) return null;
+    const found = await store.read(job);
+    if (found.kind === "unavailable" || found.record === null) return null;
+    return { promptTokens: found.record.spec.promptTokens, outputTokens: found.record.deliveredTokens };
+  };
+
   const follow = async (report: SweepReport): Promise<void> => {
     for (const job of report.unfollowed) {
       metrics.jobEnded("cancelled");
@@ -61,7 +72,7 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
       await ends.fail(lapsed, {
         failure: "node-lost",
         message: "the node was not heard of for as long as its lease lasted",
-        usage: null,
+        usage: await usedBy(lapsed),
       });
     }
     if (report.overdueHolds > 0)
