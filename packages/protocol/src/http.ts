@@ -52,7 +52,7 @@ export const submitJobRequestSchema = z.object({
     .number()
     .int()
     .positive()
-    .max(30 * 86_400)
+    .max(7 * 86_400)
     .optional(),
   /** Batch work waits behind interactive work. */
   band: z.enum(["interactive", "batch"]).default("batch"),

@@ -12,6 +12,13 @@ import type {
 import type { Metrics } from "@coop/metrics";
 import type { SchedulerTiming } from "./timing.ts";
 
+/** Moves the queue that operators see after the jobs. One runs at a time: the leader's. */
+export interface Projector {
+  /** Says that something changed; returns at once. */
+  poke(): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
 /** What the scheduler is given. */
 export interface SchedulerDeps {
   readonly clock: Clock;
@@ -28,8 +35,7 @@ export interface SchedulerDeps {
   readonly metrics: Metrics;
   /** Departures from the design's times. */
   readonly timing?: Partial<SchedulerTiming>;
-  /** Called after each change that the queue's mirror is to follow; returns at once. */
-  readonly pokeProjector: () => void;
+  readonly projector: Projector;
 }
 
 export type ResolvedDeps = Omit<SchedulerDeps, "timing"> & { readonly timing: SchedulerTiming };

@@ -16,6 +16,7 @@ import type {
   SweepOutcome,
   Usage,
 } from "@coop/core";
+import type { Projector } from "./deps.ts";
 import type { Patience, PatienceDeps, Unavailable } from "./patience.ts";
 
 type Unfenced<Outcome> = Exclude<Outcome, { kind: "fenced" } | "fenced"> | Unavailable;
@@ -57,7 +58,7 @@ export interface FencedStoreDeps extends Pick<PatienceDeps, "clock" | "timing"> 
   /** Called when the store says that another scheduler leads. */
   readonly onFenced: () => void;
   /** Called after a change that the queue's mirror is to follow. */
-  readonly pokeProjector: () => void;
+  readonly projector: Pick<Projector, "poke">;
 }
 
 const acceptOutcomes = {
@@ -80,7 +81,7 @@ export function createFencedStore(deps: FencedStoreDeps): FencedStore {
     return { kind: "unavailable" };
   };
   const changed = <Outcome extends { readonly kind: string }>(outcome: Outcome): Outcome => {
-    if (outcome.kind !== "unavailable") deps.pokeProjector();
+    if (outcome.kind !== "unavailable") deps.projector.poke();
     return outcome;
   };
 

@@ -150,6 +150,7 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
     own(periodically(timing.sweepEveryMs, signal, () => leases.sweep(inAmnesty())));
   };
   own(begin());
+  own(deps.projector.run(signal));
   own(periodically(timing.renewEveryMs, signal, leases.renew));
   own(periodically(timing.boardEveryMs, signal, publish));
   own(periodically(timing.heartbeatMs, signal, fleet.beat));

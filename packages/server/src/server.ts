@@ -10,7 +10,7 @@ import type { Clock, Log, Random } from "@coop/core";
 import { createMetrics } from "@coop/metrics";
 import { NODE_SOCKET_PATH } from "@coop/protocol";
 import { createVault, openStores, startEmbeddedRedis } from "@coop/redis";
-import type { Stores } from "@coop/redis";
+import type { Vault } from "@coop/redis";
 import { createScheduler } from "@coop/scheduler";
 import type { Scheduler, SchedulerTiming } from "@coop/scheduler";
 import { Hono } from "hono";
@@ -30,6 +30,10 @@ export interface RunningServer {
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+const HOUR_MS = 3_600_000;
+/** A job may wait a week (the longest deadline), and its output is kept a day after that. */
+const DAY_KEYS_KEPT_MS = 9 * 24 * HOUR_MS;
+const SHRED_EVERY_MS = HOUR_MS;
 const KEY_PREFIX = "{coop}";
 
 const systemClock: Clock = { now: () => Date.now() };
@@ -70,7 +74,6 @@ export async function startServer(
         log,
         metrics,
         timing,
-        pokeProjector: () => stores.projector.poke(),
       })
     : null;
   const app = config.roles.includes("api")
@@ -99,7 +102,8 @@ export async function startServer(
   const localUrl = await listen(server, config);
   url = config.publicUrl ?? localUrl;
   undo.defer(() => closeServer(server));
-  const failed = runScheduler(scheduler, stores, undo);
+  undo.defer(shredDaily(vault));
+  const failed = runScheduler(scheduler, undo);
   const parts = undo.move();
   return { url: localUrl, newOperatorKey, failed, stop: () => parts.disposeAsync() };
 }
@@ -119,20 +123,26 @@ async function redisAddress(
   return { socketPath: embedded.socketPath };
 }
 
-/** Runs the scheduler and the queue's mirror until disposal; a failure of either rejects. */
-function runScheduler(
-  scheduler: Scheduler | null,
-  stores: Stores,
-  undo: AsyncDisposableStack,
-): Promise<never> {
+/** Runs the scheduler until disposal; its failure rejects. */
+function runScheduler(scheduler: Scheduler | null, undo: AsyncDisposableStack): Promise<never> {
   if (!scheduler) return new Promise<never>(() => undefined);
   const abort = new AbortController();
-  const work = Promise.all([scheduler.run(abort.signal), stores.projector.run(abort.signal)]);
+  const work = scheduler.run(abort.signal);
   undo.defer(async () => {
     abort.abort();
     await work;
   });
   return work.then(() => new Promise<never>(() => undefined));
+}
+
+/** Removes the keys of days whose prompts and outputs are past every deadline and retention. Returns how to stop. */
+function shredDaily(vault: Vault): () => void {
+  const shred = (): void => {
+    vault.shred(new Date(systemClock.now() - DAY_KEYS_KEPT_MS).toISOString().slice(0, 10));
+  };
+  shred();
+  const timer = setInterval(shred, SHRED_EVERY_MS);
+  return () => clearInterval(timer);
 }
 
 function upgrade(scheduler: Scheduler | null, request: IncomingMessage, socket: Duplex, head: Buffer): void {

@@ -86,7 +86,7 @@ export async function startTestScheduler(
     address: () => `http://127.0.0.1:${port}`,
     log: logInto(logged),
     metrics,
-    pokeProjector: () => {},
+    projector: { poke: () => {}, run: untilAborted },
     timing: { ...QUICK, ...timing },
   });
   http.on("upgrade", (request, socket, head) => scheduler.gateway.handleUpgrade(request, socket, head));
@@ -118,3 +118,9 @@ function logInto(lines: string[]): Log {
   };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
+
+const untilAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
