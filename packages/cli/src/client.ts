@@ -94,13 +94,18 @@ export function notAnswered(url: string, signal: AbortSignal, error: unknown): u
     return new CliError("server-silent", `The co-op at ${url} did not answer in time. Try again.`, error);
   }
   const cause = error instanceof Error ? error.cause : undefined;
-  const code = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
-  return new CliError(
-    "server-not-reachable",
-    `No co-op answers at ${url}${code}. Start one here with \`npm start\`, or set COOP_URL to where yours runs.`,
-    error,
-  );
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(error);
+  const isAbsent = NOBODY_THERE.some((known) => known === code);
+  const what = isAbsent
+    ? `No co-op answers at ${url} (${code})`
+    : `The connection to the co-op at ${url} broke (${code})`;
+  const remedy = isAbsent
+    ? "Start one here with `npm start`, or set COOP_URL to where yours runs."
+    : "Its server may have stopped or be starting again: try once more.";
+  return new CliError("server-not-reachable", `${what}. ${remedy}`, error);
 }
+
+const NOBODY_THERE = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"] as const;
 
 async function refusal(response: Response, { url, source }: ClientOptions): Promise<CliError> {
   const problem = problemSchema.safeParse(parseJson(await response.text()));

@@ -1,4 +1,3 @@
-import { access } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createdJoinTokenSchema, nodeListSchema } from "@coop/protocol";
 import type { NodeRow } from "@coop/protocol";
@@ -75,9 +74,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
   const startAgent = async (client: CoopClient, agent: AgentOptions): Promise<Supervised<true>> => {
     const folder = folderOf(agent.name);
     const agentHome = join(home, "agents", folder);
-    const token = (await isThere(join(agentHome, "identity.json")))
-      ? null
-      : await joinToken(client, agent.owner);
+    const token = await tokenIfNeeded(options, client, agent, agentHome);
     return await keepRunning(agentSpec(options, agent, agentHome, token), `agent-${folder}`);
   };
 
@@ -179,7 +176,28 @@ function agentSpec(
   };
 }
 
-async function joinToken(client: CoopClient, owner: string | null): Promise<string> {
+/** What of an agent's identity tells whether it belongs to this server, at this address. */
+const identitySchema = z.object({ node: z.string(), serverUrl: z.url() });
+
+/**
+ * A join token where the agent has not joined, or where the server has moved to another address since: its
+ * former node is then removed, so that the machine is not listed twice.
+ */
+async function tokenIfNeeded(
+  { environment }: LauncherOptions,
+  client: CoopClient,
+  { owner }: AgentOptions,
+  agentHome: string,
+): Promise<string | null> {
+  const kept = await readIfThere(join(agentHome, "identity.json"));
+  const identity = kept === null ? null : identitySchema.safeParse(JSON.parse(kept)).data;
+  if (identity) {
+    const address = environment["COOP_PUBLIC_URL"] ?? client.url;
+    if (new URL(identity.serverUrl).origin === new URL(address).origin) return null;
+    await client.send("DELETE", `/admin/nodes/${identity.node}`).catch((error: unknown) => {
+      if (!(error instanceof CliError && error.code === "refused")) throw error;
+    });
+  }
   const body = owner === null ? {} : { member: owner };
   const { token } = await client.post("/admin/join-tokens", body, createdJoinTokenSchema);
   return token;
@@ -220,13 +238,3 @@ const folderOf = (name: string): string =>
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, "-")
     .replaceAll(/^-|-$/g, "") || "node";
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
-    throw new CliError("file-unreadable", `${path} cannot be reached: ${String(error)}`, error);
-  }
-}

@@ -1,0 +1,96 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { startChild } from "../harness/child.ts";
+import type { Child } from "../harness/child.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+const coop = join(root, "packages/cli/src/main.ts");
+
+let folder: string;
+let children: Child[];
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "coop-command-"));
+  children = [];
+});
+afterEach(async () => {
+  for (const child of children) if (child.running()) await child.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Everything that it keeps lies in the test's folder. */
+function run(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Child {
+  const child = startChild(coop, args, {
+    COOP_HOME: join(folder, "home"),
+    COOP_CACHE: join(root, ".tools"),
+    ...environment,
+  });
+  children.push(child);
+  return child;
+}
+
+/** The processes that a process started, and those they started, by id. */
+async function descendants(pid: number): Promise<number[]> {
+  const { stdout } = await promisify(execFile)("ps", ["-A", "-o", "pid=,ppid="]);
+  const pairs = stdout
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number));
+  const found = [pid];
+  for (const parent of found) found.push(...pairs.flatMap(([id = 0, of]) => (of === parent ? [id] : [])));
+  return found.slice(1);
+}
+
+async function living(pids: readonly number[]): Promise<number[]> {
+  const { stdout } = await promisify(execFile)("ps", ["-A", "-o", "pid="]);
+  const all = new Set(stdout.trim().split(/\s+/).map(Number));
+  return pids.filter((pid) => all.has(pid));
+}
+
+describe("coop up", () => {
+  it("brings a co-op up that answers, explains itself and leaves nothing behind", async () => {
+    const up = run(["up", "--simulated", "--speedup", "20", "--port", "0"]);
+    const [, url = ""] = await up.line(/Your co-op is up at (\S+)/);
+    await up.line(/stop {7}Ctrl-C/);
+    expect(up.output()).toMatch(/SIMULATED/);
+
+    const asked = run(["ask", "Why is the sky blue?", "--model", "coop/local-large"], { COOP_URL: url });
+    const [, job = ""] = await asked.line(/coop explain (job_\w+)/);
+    expect(asked.output()).toMatch(/^\[simulated Mac Studio M4 Max\]/);
+    const explained = run(["explain", job], { COOP_URL: url });
+    await explained.line(/It went to Mac Studio M4 Max with \S+ \(local-large\)/);
+    await explained.line(/Raspberry Pi 5, llama3\.2:3b: asks for local-large or better.*\(tier-below\)/);
+
+    const programs = await descendants(up.pid);
+    expect(programs.length, "a server, its Redis, the machines and three agents").toBeGreaterThanOrEqual(6);
+    process.kill(up.pid, "SIGINT");
+    process.kill(up.pid, "SIGINT");
+    expect(await up.stop()).toBe(0);
+    expect(await living(programs)).toEqual([]);
+  });
+
+  it("names the port that is taken, and leaves nothing behind", async () => {
+    const first = run(["up", "--simulated", "--port", "0"]);
+    const [, port = ""] = await first.line(/Your co-op is up at http:\/\/127\.0\.0\.1:(\d+)/);
+    const second = run(["up", "--simulated", "--port", port], { COOP_HOME: join(folder, "other") });
+    await second.line(new RegExp(`127\\.0\\.0\\.1:${port} is in use by another program.*COOP_LISTEN`));
+    expect(await second.stop()).toBe(1);
+  });
+});
+
+describe("coop demo", () => {
+  it("keeps its promises and leaves nothing behind", async () => {
+    const demo = run(["demo"], { TMPDIR: folder });
+    await demo.line(/and a burst of 144 edge jobs/);
+    const programs = await descendants(demo.pid);
+    await demo.line(/Checked/);
+    await demo.line(/the books agree with the jobs.*\n/);
+    expect(demo.output()).not.toMatch(/BROKEN/);
+    expect(await demo.ended).toBe(0);
+    expect(await living(programs)).toEqual([]);
+    expect((await readdir(folder)).filter((name) => name.startsWith("coop-"))).toEqual([]);
+  });
+});
