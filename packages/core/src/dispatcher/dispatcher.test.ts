@@ -412,6 +412,30 @@ describe("fair order", () => {
     expect(served).toBe(200);
   });
 
+  test("a member is charged what the attempt used, not what was expected", () => {
+    const served = (outputTokens: number) => {
+      const { dispatcher } = start();
+      dispatcher.step(joinStudio({ slots: 1 }));
+      const heavy = asMemberId("mem_heavy");
+      let turns = 0;
+      for (
+        const light = job({ member: asMemberId("mem_light"), promptTokens: 9_000 });
+        turns < 150;
+        turns += 1
+      ) {
+        const running = job({ member: heavy, promptTokens: 10, maxOutputTokens: 4_000 });
+        const [first] = submit(dispatcher, running);
+        if (turns === 0) submit(dispatcher, light);
+        submit(dispatcher, job({ member: heavy, promptTokens: 10, maxOutputTokens: 4_000 }));
+        const [next] = finish(dispatcher, first?.spec ?? running, outputTokens);
+        if (next?.spec.id === light.id) break;
+        if (next !== undefined) finish(dispatcher, next.spec, outputTokens);
+      }
+      return turns;
+    };
+    expect(served(4_000)).toBeLessThan(served(40));
+  });
+
   test("the longest wait ends: a large job is overtaken so often and no more", () => {
     const { dispatcher } = start();
     dispatcher.step(joinStudio({ slots: 1 }));

@@ -2,6 +2,7 @@
 export * from "./manual-clock.ts";
 export * from "./seeded-random.ts";
 export * from "./builders.ts";
+export * from "./plan-builders.ts";
 export * from "./memory-leadership.ts";
 export * from "./memory-wake-ups.ts";
 export * from "./memory-fleet-board.ts";
