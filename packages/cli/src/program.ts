@@ -43,8 +43,8 @@ Examples:
   coop jobs, then coop explain job_...       see where a job ran, and why
   coop invite-node --member maja             let maja's machine join
 
-COOP_URL says where the co-op is (default http://${DEFAULT_LISTEN}). The key is COOP_API_KEY, else the operator's in
-${home} (COOP_HOME moves it).`,
+In this repository: npm run coop -- COMMAND. COOP_URL says where the co-op is (default http://${DEFAULT_LISTEN}).
+The key is COOP_API_KEY, else the operator's in ${home} (COOP_HOME moves it).`,
     );
   addUp(program, deps, home);
   addAsk(program, deps, home);
