@@ -170,6 +170,21 @@ describe("an attempt", () => {
     expect(textOf(connection.frames)).toBe("a");
   });
 
+  test("is cancelled while it runs and its output waits for credit", async () => {
+    await using bench = await startBench();
+    const connection = await connect(bench);
+    connection.send(assignOf("job_1"));
+    const generation = await bench.engine.nextGeneration();
+    generation.say("x".repeat(70_000));
+    generation.say("y");
+    await connection.next("output");
+    await until(() => generation.unread === 0);
+    bench.timing.advance(30);
+    connection.send({ kind: "cancel", ...ref("job_1") });
+    await connection.next("aborted");
+    expect(textOf(connection.frames)).not.toContain("y");
+  });
+
   test("fences itself at the deadline, by the time that passed here", async () => {
     await using bench = await startBench();
     const connection = await connect(bench);

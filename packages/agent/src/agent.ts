@@ -192,7 +192,7 @@ export class Agent {
   async #connect(socketUrl: string, signal: AbortSignal): Promise<SessionEnd> {
     const { identity, timing, log } = this.#deps;
     this.#session = new AbortController();
-    const end = await runSession(
+    return await runSession(
       {
         identity,
         timing,
@@ -204,8 +204,6 @@ export class Agent {
       socketUrl,
       AbortSignal.any([signal, this.#session.signal]),
     );
-    this.#attempts.cutOff();
-    return end;
   }
 
   #announce(): Announcement {

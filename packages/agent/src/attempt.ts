@@ -79,7 +79,8 @@ export class Attempt {
   #outputTokens = 0;
   /** Last output frame that the scheduler has, once it is known to have lost some. */
   #keptSeq = 0;
-  #link: SchedulerLink | null = null;
+  /** The present connection, or the last one: what is sent over that is lost, and sent again on the next. */
+  #link: SchedulerLink;
   #finished: Promise<void> = Promise.resolve();
   /** Wakes the reader that waits for room in the outbox. */
   #onRoom: (() => void) | null = null;
@@ -181,11 +182,6 @@ export class Attempt {
   abandon(link: SchedulerLink): void {
     this.#link = link;
     this.stop("cancelled");
-  }
-
-  /** The connection is gone; the engine runs on. */
-  cutOff(): void {
-    this.#link = null;
   }
 
   /** Stops the engine, if it still runs, and ends the attempt as the reason says. The first reason holds. */
@@ -330,7 +326,6 @@ export class Attempt {
 
   #pump(): void {
     const link = this.#link;
-    if (link === null) return;
     for (let text = this.#outbox.next(); text !== null; text = this.#outbox.next()) link.send(text);
     const state = this.#state;
     if (state.state === "ended" && !state.endSent && this.#outbox.isDrained) {
@@ -340,7 +335,7 @@ export class Attempt {
   }
 
   #sendNow(frame: AgentFrame): void {
-    this.#link?.send(encodeFrame(frame));
+    this.#link.send(encodeFrame(frame));
   }
 }
 

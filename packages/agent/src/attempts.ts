@@ -128,11 +128,6 @@ export class Attempts {
     }
   }
 
-  cutOff(): void {
-    this.#link = null;
-    for (const attempt of this.#attempts.values()) attempt.cutOff();
-  }
-
   /** Takes nothing new from here on. */
   refuse(message: string): void {
     this.#draining ??= message;

@@ -73,6 +73,7 @@ test("it joins, serves a job, tells how it is, and leaves when asked", async () 
       ),
     );
   expect(await first.stop()).toBe(0);
+  await expect(access(join(home, "status.json"))).rejects.toThrow("ENOENT");
   expect(first.output()).not.toContain("secret words");
   expect(await ended(agent(["status", "--json"]))).toMatchObject({
     code: 3,

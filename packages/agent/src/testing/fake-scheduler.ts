@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from "node:crypto";
 import { createServer } from "node:http";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { asMemberId, asNodeId, assert } from "@coop/core";
@@ -90,13 +90,14 @@ export async function createFakeScheduler(): Promise<FakeScheduler> {
       body: { node, name, owner: "mem_1", serverId, serverPublicKey, signature: signature(nonce, node) },
     };
   };
-  const http = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(Buffer.from(chunk));
     const { status, body } =
       request.url === JOIN_PATH ? join(Buffer.concat(chunks).toString("utf8")) : { status: 404, body: {} };
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-  });
+  };
+  const http = createServer((request, response) => void answer(request, response));
   const sockets = new WebSocketServer({ noServer: true, autoPong: false });
   const arrived: FakeConnection[] = [];
   const waiting: ((connection: FakeConnection) => void)[] = [];
