@@ -60,7 +60,7 @@ it(`loses nothing over ${KILLS} kills`, { timeout: KILLS * 6_000 + 120_000 }, as
     const { state } = await untilEnded(cluster, member, id, 90_000);
     ends.set(state, (ends.get(state) ?? 0) + 1);
   }
-  console.log(`ends: ${JSON.stringify(Object.fromEntries(ends))}`);
+  process.stdout.write(`ends: ${JSON.stringify(Object.fromEntries(ends))}\n`);
   expect([...ends.keys()].filter((state) => state !== "succeeded" && state !== "failed")).toEqual([]);
   expect(ends.get("succeeded") ?? 0).toBeGreaterThan(accepted.length * 0.9);
 

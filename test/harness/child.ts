@@ -29,7 +29,7 @@ export function startChild(
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): Child {
-  const process_ = spawn(process.execPath, [program, ...args], {
+  const spawned = spawn(process.execPath, [program, ...args], {
     env: {
       PATH: process.env["PATH"] ?? "",
       NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? "",
@@ -44,19 +44,19 @@ export function startChild(
     text += chunk.toString("utf8");
     for (const watch of watchers) watch();
   };
-  process_.stdout.on("data", onText);
-  process_.stderr.on("data", onText);
-  const ended = once(process_, "exit");
-  const running = (): boolean => process_.exitCode === null && process_.signalCode === null;
+  spawned.stdout.on("data", onText);
+  spawned.stderr.on("data", onText);
+  const ended = once(spawned, "exit");
+  const running = (): boolean => spawned.exitCode === null && spawned.signalCode === null;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
-    if (running()) process_.kill(signal);
+    if (running()) spawned.kill(signal);
     await ended;
   };
   return {
-    pid: pidOf(process_),
+    pid: pidOf(spawned),
     output: () => text,
     running,
-    ended: ended.then(() => process_.exitCode),
+    ended: ended.then(() => spawned.exitCode),
     line: (pattern) =>
       new Promise((resolve, reject) => {
         const giveUp = (why: string): void => {
@@ -77,16 +77,16 @@ export function startChild(
         void ended.then(() => giveUp("ended"));
       }),
     kill9: () => end("SIGKILL"),
-    freeze: () => void process_.kill("SIGSTOP"),
-    thaw: () => void process_.kill("SIGCONT"),
+    freeze: () => void spawned.kill("SIGSTOP"),
+    thaw: () => void spawned.kill("SIGCONT"),
     async stop() {
       await end("SIGTERM");
-      return process_.exitCode;
+      return spawned.exitCode;
     },
   };
 }
 
-function pidOf(process_: ChildProcess): number {
-  if (process_.pid === undefined) throw new Error("the program did not start");
-  return process_.pid;
+function pidOf(spawned: ChildProcess): number {
+  if (spawned.pid === undefined) throw new Error("the program did not start");
+  return spawned.pid;
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createdJoinTokenSchema, createdKeySchema, memberViewSchema, nodeListSchema } from "@coop/protocol";
 import type { NodeRow } from "@coop/protocol";
-import { z } from "zod";
+import type { z } from "zod";
 import { startChild } from "./child.ts";
 import type { Child } from "./child.ts";
 
@@ -75,7 +75,9 @@ export async function startCluster(pace: "usual" | "quick" = "usual"): Promise<C
 
   const request: Cluster["request"] = (path, init = {}) => {
     const { key = operatorKey, ...rest } = init;
-    return fetch(url + path, { ...rest, headers: { authorization: `Bearer ${key}`, ...rest.headers } });
+    const headers = new Headers(rest.headers);
+    headers.set("authorization", `Bearer ${key}`);
+    return fetch(url + path, { ...rest, headers });
   };
   const post = async <T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> => {
     const response = await request(path, { method: "POST", body: JSON.stringify(body) });

@@ -34,10 +34,8 @@ export function createClient(options: ClientOptions): CoopClient {
   const { url, source, signal, patienceMs = PATIENCE_MS } = options;
 
   const request = async (path: string, init: RequestInit): Promise<Response> => {
-    const headers = {
-      ...(source.key !== null && { authorization: `Bearer ${source.key}` }),
-      ...init.headers,
-    };
+    const headers = new Headers(init.headers);
+    if (source.key !== null) headers.set("authorization", `Bearer ${source.key}`);
     const response = await fetch(url + path, { ...init, headers }).catch((error: unknown) => {
       throw notAnswered(url, signal, error);
     });

@@ -33,7 +33,7 @@ export async function launchRedis(program: RedisProgram, place: RedisPlace): Pro
   child.unref();
   let ended: string | null = null;
   child.once("error", (error) => (ended = error.message));
-  child.once("exit", (code, signal) => (ended = signal === null ? `exit code ${code}` : signal));
+  child.once("exit", (code, signal) => (ended = signal ?? `exit code ${code}`));
   for (;;) {
     const control = await connectToRedis(place.socketPath);
     if (control !== null) {

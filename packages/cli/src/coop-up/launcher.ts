@@ -96,9 +96,8 @@ export function createLauncher(options: LauncherOptions): Launcher {
     async startAgents(client, agents) {
       const starts = await Promise.allSettled(agents.map((agent) => startAgent(client, agent)));
       started.defer(async () => {
-        await Promise.all(
-          starts.map((start) => (start.status === "fulfilled" ? start.value.stop() : undefined)),
-        );
+        const running = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
+        await Promise.all(running.map((agent) => agent.stop()));
       });
       for (const start of starts) if (start.status === "rejected") throw start.reason;
       await nodesReady(client, agents, signal);

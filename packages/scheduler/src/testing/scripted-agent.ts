@@ -51,8 +51,8 @@ export function dial(
   const arrivals = new Set<() => void>();
   let open = true;
 
-  socket.on("message", (data) => {
-    const decoded = decodeSchedulerFrame(String(data));
+  socket.on("message", (data: Buffer) => {
+    const decoded = decodeSchedulerFrame(data.toString("utf8"));
     if (decoded.kind !== "frame") throw new Error(`the scheduler sent ${JSON.stringify(decoded)}`);
     frames.push(decoded.frame);
     for (const arrived of arrivals) arrived();
