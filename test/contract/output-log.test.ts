@@ -85,6 +85,12 @@ describe.each(eachJobStores())("the output log on %s", (_name, open) => {
     const deltas = [
       { kind: "content", text: "Räksmörgås 🦐 \u0000 \n" },
       { kind: "reasoning", text: "därför" },
+      {
+        kind: "logprobs",
+        tokens: [
+          { token: "x", logprob: -0.5, bytes: [120], top: [{ token: "y", logprob: -1, bytes: null }] },
+        ],
+      },
       { kind: "tool-call", index: 0, call: { id: "c1", name: "look", arguments: '{"a":1}' } },
       { kind: "embedding", index: 0, vector: [0.25, -1e-9] },
     ] as const;

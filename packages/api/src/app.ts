@@ -18,8 +18,17 @@ import { jobRoutes } from "./routes/jobs.ts";
 import { join } from "./routes/join.ts";
 import { problemBody, problemHeaders, ProblemError } from "./problem.ts";
 
+export interface Api {
+  readonly app: Hono<ApiEnv>;
+  /**
+   * Cancels the attached jobs that this process serves, now and from now on: nobody will read them, and their
+   * members hear why. Resolves when the store has taken it, or is away. Detached jobs run on.
+   */
+  stop(): Promise<void>;
+}
+
 /** The HTTP surface of the co-op over the ports it is given. */
-export function createApi(deps: ApiDeps): Hono<ApiEnv> {
+export function createApi(deps: ApiDeps): Api {
   const { defaults } = deps;
   const fleet = createFleetView({ clock: deps.clock, board: deps.board, maxAgeMs: defaults.fleetMaxAgeMs });
   const months = createMonths(deps.timeZone);
@@ -49,7 +58,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   app.route("/admin", adminRoutes(deps));
   app.post(JOIN_PATH, join(deps));
   app.route("/", healthRoutes(deps));
-  return app;
+  return { app, stop: following.stop };
 }
 
 /** One line and one measurement for each answered request; a stream is answered when it is over. */

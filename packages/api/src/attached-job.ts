@@ -50,7 +50,7 @@ export async function startAttached(
       attachment: "attached",
       streamed,
       deadlineMs: deps.clock.now() + deps.defaults.attachedDeadlineMs,
-      metadata: {},
+      metadata: work.labels,
     },
     (job) => setJobHeader(c, job),
   );

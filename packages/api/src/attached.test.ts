@@ -1,4 +1,4 @@
-import { assert, OperationalError } from "@coop/core";
+import { asJobId, assert, OperationalError } from "@coop/core";
 import type { JobSpec, OutputLog } from "@coop/core";
 import { problemSchema } from "@coop/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -187,5 +187,42 @@ describe("when the store goes away in the middle", () => {
     world.answerWith("one");
     const whole = await world.post("/v1/chat/completions", chatBody());
     expect([whole.status, whole.headers.get("retry-after")]).toEqual([503, "2"]);
+  });
+});
+
+describe("a server that stops", () => {
+  test.each(phases)("cancels what is attached to it in %s, and says so", async (_phase, script) => {
+    const reached = Promise.withResolvers<void>();
+    world.onAdmitted(async (spec) => {
+      await script(spec);
+      if (world.admitted.length === 2) reached.resolve();
+    });
+    const whole = world.post("/v1/chat/completions", chatBody());
+    const streamed = world.post("/v1/chat/completions", chatBody({ stream: true }));
+    await reached.promise;
+    await world.stop();
+    for (const job of world.admitted) {
+      expect((await world.desk.read(job))?.state).toMatchObject({
+        state: "cancelled",
+        reason: "server-stopped",
+      });
+    }
+    const answer = await whole;
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "2"]);
+    expect(await answer.text()).toContain('"code":"server_stopped"');
+    expect(await (await streamed).text()).toContain('"code":"server_stopped"');
+  });
+
+  test("takes no more attached work, and leaves detached work alone", async () => {
+    const accepted = await world.post("/v1/jobs", { request: chatBody() });
+    const { id } = (await accepted.json()) as { id: string };
+    await world.stop();
+    const refused = await world.post("/v1/chat/completions", chatBody());
+    expect([refused.status, problemSchema.parse(await refused.json()).error.code]).toEqual([
+      503,
+      "server_stopped",
+    ]);
+    expect((await world.desk.read(asJobId(id)))?.state.state).toBe("queued");
+    await world.request(`/v1/jobs/${id}`, { method: "DELETE" });
   });
 });

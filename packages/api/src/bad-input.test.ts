@@ -95,6 +95,15 @@ describe("a body that is none", () => {
 
 describe("a field that is wrong is named", () => {
   const user = (content: unknown) => ({ messages: [{ role: "user", content }] });
+  const clock = { type: "function", function: { name: "clock" } };
+  const callsWith = (...texts: readonly string[]) => ({
+    role: "assistant",
+    tool_calls: texts.map((text, at) => ({
+      id: `c${at}`,
+      type: "function",
+      function: { name: "clock", arguments: text },
+    })),
+  });
   const cases: readonly [param: string, changes: Readonly<Record<string, unknown>>][] = [
     ["model", { model: undefined }],
     ["model", { model: 3 }],
@@ -121,9 +130,25 @@ describe("a field that is wrong is named", () => {
     ["max_tokens", { max_tokens: 0 }],
     ["max_completion_tokens", { max_completion_tokens: -1 }],
     ["n", { n: 2 }],
-    ["logprobs", { logprobs: true }],
+    ["logprobs", { logprobs: "yes" }],
+    ["top_logprobs", { top_logprobs: 2 }],
+    ["top_logprobs", { logprobs: true, top_logprobs: 21 }],
+    ["logit_bias.50256", { logit_bias: { "50256": -100 } }],
+    ["function_call", { function_call: "auto" }],
+    ["modalities[1]", { modalities: ["text", "audio"] }],
+    ["user", { user: 7 }],
+    ["metadata.a", { metadata: { a: 1 } }],
     ["functions", { functions: [] }],
+    ["tool_choice", { tool_choice: "any" }],
     ["tool_choice", { tool_choice: "required" }],
+    [
+      "tool_choice.function.name",
+      { tools: [clock], tool_choice: { type: "function", function: { name: "f" } } },
+    ],
+    ["response_format", { tools: [clock], response_format: { type: "json_object" } }],
+    ["tools[0].type", { tools: [{ type: "custom", custom: { name: "x" } }] }],
+    ["messages[0].tool_call_id", { messages: [{ role: "tool", content: "x", tool_call_id: "c" }] }],
+    ["messages[0].tool_calls[1].function.arguments", { messages: [callsWith("{}", "[]")] }],
     ["tools[0].function.name", { tools: [{ type: "function", function: {} }] }],
     ["response_format.json_schema", { response_format: { type: "json_schema" } }],
     ["reasoning_effort", { reasoning_effort: "huge" }],

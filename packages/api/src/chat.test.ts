@@ -64,6 +64,7 @@ describe("an answer in one piece", () => {
           message: {
             content: null,
             reasoning_content: "Hm. ",
+            reasoning: "Hm. ",
             tool_calls: [
               { id: "call_1", type: "function", function: { name: "clock", arguments: '{"zone":"CET"}' } },
             ],
@@ -272,7 +273,11 @@ describe("a streamed answer", () => {
     const chunks = events(await response.text());
     expect(chunks.map((chunk) => Object.assign({}, chunk))).toEqual([
       expect.objectContaining({
-        choices: [expect.objectContaining({ delta: { role: "assistant", reasoning_content: "I think" } })],
+        choices: [
+          expect.objectContaining({
+            delta: { role: "assistant", reasoning_content: "I think", reasoning: "I think" },
+          }),
+        ],
       }),
       expect.objectContaining({ choices: [expect.objectContaining({ delta: { content: "therefore" } })] }),
       expect.objectContaining({ choices: [expect.objectContaining({ finish_reason: "stop" })] }),

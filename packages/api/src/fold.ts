@@ -1,4 +1,4 @@
-import type { OutputEvent, ToolCall } from "@coop/core";
+import type { OutputEvent, TokenLogprob, ToolCall } from "@coop/core";
 
 export type Placed = Extract<OutputEvent, { kind: "placed" }>;
 export type EndEvent = Exclude<OutputEvent, { kind: "placed" | "deltas" }>;
@@ -8,6 +8,8 @@ export interface FoldedOutput {
   /** The attempt that the rest came from, null before the first. */
   readonly placed: Placed | null;
   readonly content: string;
+  /** Empty when the engine told none. */
+  readonly logprobs: readonly TokenLogprob[];
   readonly reasoning: string;
   readonly toolCalls: readonly ToolCall[];
   readonly embeddings: readonly (readonly number[])[];
@@ -25,6 +27,7 @@ export function createFold(): OutputFold {
   let placed: Placed | null = null;
   let end: EndEvent | null = null;
   let content: string[] = [];
+  let logprobs: TokenLogprob[] = [];
   let reasoning: string[] = [];
   let toolCalls = new Map<number, ToolCall>();
   let embeddings = new Map<number, readonly number[]>();
@@ -32,6 +35,7 @@ export function createFold(): OutputFold {
   const begin = (event: Placed): void => {
     placed = event;
     content = [];
+    logprobs = [];
     reasoning = [];
     toolCalls = new Map();
     embeddings = new Map();
@@ -46,6 +50,7 @@ export function createFold(): OutputFold {
       }
       for (const delta of event.deltas) {
         if (delta.kind === "content") content.push(delta.text);
+        else if (delta.kind === "logprobs") logprobs.push(...delta.tokens);
         else if (delta.kind === "reasoning") reasoning.push(delta.text);
         else if (delta.kind === "tool-call") toolCalls.set(delta.index, delta.call);
         else embeddings.set(delta.index, delta.vector);
@@ -54,6 +59,7 @@ export function createFold(): OutputFold {
     result: () => ({
       placed,
       content: content.join(""),
+      logprobs,
       reasoning: reasoning.join(""),
       toolCalls: inOrder(toolCalls),
       embeddings: inOrder(embeddings),

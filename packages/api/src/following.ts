@@ -1,13 +1,15 @@
 import { OperationalError } from "@coop/core";
-import type { Clock, JobDesk, JobId, Log } from "@coop/core";
+import type { CancelReason, Clock, JobDesk, JobId, Log } from "@coop/core";
 
 /**
  * Keeps the attached jobs that this process serves marked as followed, all in one call every few seconds,
- * and cancels a job as soon as its last follower here leaves before its end.
+ * and cancels a job as soon as its last follower here leaves before its end, or this process stops.
  */
 export interface Following {
   /** Follows a job. Call `leave` exactly once. @param renewNow the mark may be about to lapse */
   enter(job: JobId, renewNow: boolean): { leave(ended: boolean): void };
+  /** Cancels what is followed here, now and from now on. Resolves when the store has taken it, or is away. */
+  stop(): Promise<void>;
 }
 
 export interface FollowingDeps {
@@ -21,6 +23,7 @@ export interface FollowingDeps {
 export function createFollowing(deps: FollowingDeps): Following {
   const followers = new Map<JobId, number>();
   let timer: NodeJS.Timeout | null = null;
+  let stopping = false;
 
   const renew = async (jobs: readonly JobId[]): Promise<void> => {
     try {
@@ -34,13 +37,13 @@ export function createFollowing(deps: FollowingDeps): Following {
     }
   };
 
-  const cancel = async (job: JobId): Promise<void> => {
+  const cancel = async (job: JobId, reason: CancelReason): Promise<void> => {
     try {
-      await deps.desk.cancel(job, null, "unfollowed", deps.clock.now());
+      await deps.desk.cancel(job, null, reason, deps.clock.now());
     } catch (error) {
       if (!(error instanceof OperationalError)) throw error;
       deps.log.warn(
-        { code: error.code, job },
+        { code: error.code, job, reason },
         "a job that nobody follows could not be cancelled; its mark will lapse",
       );
     }
@@ -49,7 +52,7 @@ export function createFollowing(deps: FollowingDeps): Following {
   const schedule = (): void => {
     timer ??= setTimeout(() => {
       timer = null;
-      if (followers.size === 0) return;
+      if (stopping || followers.size === 0) return;
       void renew([...followers.keys()]).finally(schedule);
     }, deps.followEveryMs).unref();
   };
@@ -57,8 +60,11 @@ export function createFollowing(deps: FollowingDeps): Following {
   return {
     enter: (job, renewNow) => {
       followers.set(job, (followers.get(job) ?? 0) + 1);
-      if (renewNow) void renew([job]);
-      schedule();
+      if (stopping) void cancel(job, "server-stopped");
+      else {
+        if (renewNow) void renew([job]);
+        schedule();
+      }
       return {
         leave: (ended) => {
           const others = (followers.get(job) ?? 1) - 1;
@@ -67,9 +73,13 @@ export function createFollowing(deps: FollowingDeps): Following {
             return;
           }
           followers.delete(job);
-          if (!ended) void cancel(job);
+          if (!ended) void cancel(job, "unfollowed");
         },
       };
+    },
+    stop: async () => {
+      stopping = true;
+      await Promise.all([...followers.keys()].map(async (job) => cancel(job, "server-stopped")));
     },
   };
 }

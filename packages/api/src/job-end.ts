@@ -7,7 +7,6 @@ const CANCELLED = {
   member: "The job was cancelled before it finished.",
   unfollowed:
     "The job was cancelled because nobody followed it any more. To ask again, use a new Idempotency-Key.",
-  revoked: "The job was cancelled: its key was revoked.",
 } as const;
 
 type BadEnd = Exclude<EndEvent, { kind: "succeeded" }>;
@@ -18,6 +17,12 @@ export function problemOfEnd(end: BadEnd): ProblemError {
     case "failed":
       return problemOfFailure(end.code, end.message);
     case "cancelled":
+      if (end.reason === "server-stopped")
+        return new ProblemError(503, {
+          code: "server_stopped",
+          message: "The server stopped before the job finished. Ask again once it is back, with a new Idempotency-Key.",
+          retryAfterS: 2,
+        });
       return new ProblemError(409, {
         code: "job_cancelled",
         message: CANCELLED[end.reason],

@@ -14,7 +14,8 @@ export function setPlacedHeaders(c: ApiContext, placed: Placed | null): void {
   c.header("x-coop-tier", placed.tier);
 }
 
-const headerText = (text: string): string =>
+/** Text of a member or a node as a header can carry it. */
+export const headerText = (text: string): string =>
   /^[\x21-\x24\x26-\x7e]([\x20-\x24\x26-\x7e]*[\x21-\x24\x26-\x7e])?$/.test(text)
     ? text
     : encodeURIComponent(text);

@@ -73,7 +73,7 @@ function errorOf({ state }: JobRecord): JobView["error"] {
 const CANCELLED = {
   member: "It was cancelled.",
   unfollowed: "Its connection closed before it finished.",
-  revoked: "Its key or its member was revoked.",
+  "server-stopped": "The server that its connection was open to stopped.",
 } as const;
 
 const resultOf = (

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { ApiContext } from "./deps.ts";
+import { ignoredFields, setIgnoredHeader } from "./ignored-fields.ts";
 import { jsonDepth, locateJsonFlaw } from "./json-text.ts";
 import { badRequest, ProblemError } from "./problem.ts";
 
@@ -76,6 +77,22 @@ const tooLarge = (): ProblemError =>
     code: "body_too_large",
     message: `The body is larger than ${MAX_BODY_BYTES} bytes (4 MiB), the most that is read.`,
   });
+
+/**
+ * Reads the value that a member's request is, and tells in a header which of its fields changed nothing.
+ * @param prefix path of the value in the body, when it is not all of it
+ * @throws ProblemError 400 whose `param` is the path of the first field at fault
+ */
+export function readRequest<T>(
+  c: ApiContext,
+  schema: z.ZodType<T>,
+  value: unknown,
+  prefix: readonly string[] = [],
+): T {
+  const read = parseBody(schema, value, prefix);
+  setIgnoredHeader(c, ignoredFields(value, read, fieldPath(prefix)));
+  return read;
+}
 
 /**
  * Checks a value against a schema.

@@ -15,6 +15,8 @@ export interface Work {
   readonly maxOutputTokens: number | null;
   /** The dialect's own key of the conversation, null when it has none. */
   readonly conversation: string | null;
+  /** What the body itself says to keep with the job. */
+  readonly labels: Readonly<Record<string, string>>;
   /** Writes the request for the engine once its output limit is known. */
   readonly engineRequest: (maxOutputTokens: number) => EngineRequest;
 }

@@ -1,5 +1,6 @@
 import { PRIVACIES, TIERS } from "@coop/core";
 import { z } from "zod";
+import { labelsSchema } from "./labels.ts";
 
 const count = z.number().int().nonnegative();
 const ms = z.number();
@@ -56,11 +57,7 @@ export const submitJobRequestSchema = z.object({
     .optional(),
   /** Batch work waits behind interactive work. */
   band: z.enum(["interactive", "batch"]).default("batch"),
-  /** The member's own labels; kept with the job and shown in its view. */
-  metadata: z
-    .record(z.string().min(1).max(64), z.string().max(512))
-    .refine((labels) => Object.keys(labels).length <= 16, "at most 16 labels")
-    .default({}),
+  metadata: labelsSchema.default({}),
 });
 export type SubmitJobRequest = z.infer<typeof submitJobRequestSchema>;
 

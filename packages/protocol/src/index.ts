@@ -10,4 +10,5 @@ export * from "./codec.ts";
 export * from "./join.ts";
 export * from "./http.ts";
 export * from "./placement.ts";
-export * from "./openai.ts";
+export * from "./openai-request.ts";
+export * from "./openai-answer.ts";

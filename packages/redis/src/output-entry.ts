@@ -32,9 +32,15 @@ const eventSchema: z.ZodType<OutputEvent> = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("expired"), reason: z.string(), usage: usageSchema }),
 ]);
 
+const likelyToken = { token: z.string(), logprob: z.number(), bytes: z.array(z.number()).nullable() };
+
 const deltasSchema: z.ZodType<Delta[]> = z.array(
   z.discriminatedUnion("kind", [
     z.object({ kind: z.literal("content"), text: z.string() }),
+    z.object({
+      kind: z.literal("logprobs"),
+      tokens: z.array(z.object({ ...likelyToken, top: z.array(z.object(likelyToken)) })),
+    }),
     z.object({ kind: z.literal("reasoning"), text: z.string() }),
     z.object({
       kind: z.literal("tool-call"),

@@ -18,6 +18,7 @@ export function observedBytes(deltas: readonly Delta[]): number {
       case "tool-call":
         bytes += Buffer.byteLength(delta.call.name) + Buffer.byteLength(delta.call.arguments);
         break;
+      case "logprobs":
       case "embedding":
         break;
     }

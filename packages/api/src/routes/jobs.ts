@@ -13,7 +13,7 @@ import type { FoldedOutput } from "../fold.ts";
 import { setJobHeader } from "../job-headers.ts";
 import { jobView, nodeNames, whereaboutsInList } from "../job-view.ts";
 import { badRequest, notFound, ProblemError } from "../problem.ts";
-import { parseBody, readJson } from "../request-body.ts";
+import { parseBody, readJson, readRequest } from "../request-body.ts";
 import { readOptions } from "../request-options.ts";
 import type { Work } from "../submission.ts";
 import { jobEvents } from "./job-events.ts";
@@ -48,7 +48,7 @@ export function jobRoutes(deps: JobRoutesDeps): Hono<ApiEnv> {
 async function submit(deps: JobRoutesDeps, c: ApiContext): Promise<Response> {
   const body = await readJson(c);
   const request = parseBody(submitJobRequestSchema, body.value);
-  const work = workOf(request);
+  const work = workOf(c, request);
   const { privacy, session, idempotency } = readOptions(c, body.text, work.conversation);
   const { defaults, clock } = deps;
   const lastsMs =
@@ -64,7 +64,7 @@ async function submit(deps: JobRoutesDeps, c: ApiContext): Promise<Response> {
       attachment: "detached",
       streamed: false,
       deadlineMs: clock.now() + lastsMs,
-      metadata: request.metadata,
+      metadata: { ...work.labels, ...request.metadata },
     },
     (job) => setJobHeader(c, job),
   );
@@ -80,10 +80,10 @@ async function submit(deps: JobRoutesDeps, c: ApiContext): Promise<Response> {
   return c.json(await viewOf(deps, record), 202, { Location: `/v1/jobs/${admitted.job}` });
 }
 
-function workOf({ endpoint, request }: SubmitJobRequest): Work {
+function workOf(c: ApiContext, { endpoint, request }: SubmitJobRequest): Work {
   return endpoint === "chat"
-    ? chatWork(parseBody(chatCompletionRequestSchema, request, ["request"]))
-    : embeddingsWork(parseBody(embeddingsRequestSchema, request, ["request"]));
+    ? chatWork(readRequest(c, chatCompletionRequestSchema, request, ["request"]))
+    : embeddingsWork(readRequest(c, embeddingsRequestSchema, request, ["request"]));
 }
 
 /** `?limit`, `?cursor`; operators may ask for another member's with `?member`. */

@@ -57,7 +57,7 @@ type Request = RequestInit & { readonly key?: string };
 
 export async function createWorld(options: WorldOptions = {}) {
   const { deps, desk, clock, logged, backstage } = await buildDeps(options);
-  const app = createApi(deps);
+  const { app, stop } = createApi(deps);
   const ada = await addMember(deps, "ada", "member", null);
   const bob = await addMember(deps, "bob", "member", 10_000);
   const operator = await addMember(deps, "olga", "operator", null);
@@ -82,6 +82,7 @@ export async function createWorld(options: WorldOptions = {}) {
     bob,
     operator,
     start,
+    stop,
     request,
     admitted: backstage.admitted,
     publish: async (nodes: readonly NodeView[]): Promise<void> => publish(deps, nodes),

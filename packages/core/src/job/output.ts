@@ -8,9 +8,23 @@ export interface ToolCall {
   readonly arguments: string;
 }
 
-/** A piece of what a job produces. */
+/** A token that the model might have said at a place, with its natural log probability. */
+export interface LikelyToken {
+  readonly token: string;
+  readonly logprob: number;
+  /** UTF-8 of the token, which may end inside a character; null when the engine does not say. */
+  readonly bytes: readonly number[] | null;
+}
+
+/** A token of the answer, and the likeliest at its place when they were asked for. */
+export interface TokenLogprob extends LikelyToken {
+  readonly top: readonly LikelyToken[];
+}
+
+/** A piece of what a job produces. `logprobs` belongs to the content just before it. */
 export type Delta =
   | { readonly kind: "content"; readonly text: string }
+  | { readonly kind: "logprobs"; readonly tokens: readonly TokenLogprob[] }
   | { readonly kind: "reasoning"; readonly text: string }
   | { readonly kind: "tool-call"; readonly index: number; readonly call: ToolCall }
   | { readonly kind: "embedding"; readonly index: number; readonly vector: readonly number[] };

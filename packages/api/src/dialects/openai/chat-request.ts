@@ -1,26 +1,23 @@
 import type { Capability } from "@coop/core";
-import type { ChatCompletionRequest, ChatMessage, EngineRequest, OpenaiMessage } from "@coop/protocol";
+import type { ChatCompletionRequest, EngineRequest } from "@coop/protocol";
 import { badRequest } from "../../problem.ts";
 import type { Work } from "../../submission.ts";
+import { labelsOf } from "./labels.ts";
+import { countImages, readMessages } from "./messages.ts";
 
 /** Reading a chat completion request of the OpenAI dialect as work for an engine. Pure: no I/O. */
 
 type ChatEngineRequest = Extract<EngineRequest, { kind: "chat" }>;
-type UserContent = Extract<OpenaiMessage, { role: "user" }>["content"];
+type Tools = NonNullable<ChatEngineRequest["tools"]>;
 
-/** Most images that one request may carry. */
-const MAX_IMAGES = 32;
-
-/** @throws ProblemError 400 for an image that is no data URL, or too many of them. */
+/** @throws ProblemError 400 that names a field which is wrong or asks for what no engine here can do */
 export function chatWork(request: ChatCompletionRequest): Work {
-  const toolNames = namesOfToolCalls(request.messages);
-  const messages = request.messages.map((message, index) => readMessage(message, index, toolNames));
-  const tools = request.tool_choice === "none" ? [] : readTools(request);
-  const format = readFormat(request);
+  const messages = [...readMessages(request.messages)];
+  const { tools, required } = readTools(request);
+  const format = readFormat(request, tools);
   const think = readThink(request);
-  const images = messages.reduce((sum, message) => sum + (message.images?.length ?? 0), 0);
-  if (images > MAX_IMAGES)
-    throw badRequest(`messages: at most ${MAX_IMAGES} images a request, this has ${images}.`, "messages");
+  const topLogprobs = readLogprobs(request);
+  const images = countImages(messages);
 
   const text = JSON.stringify([
     messages.map((message) => ({ ...message, images: undefined })),
@@ -40,106 +37,56 @@ export function chatWork(request: ChatCompletionRequest): Work {
     needs,
     maxOutputTokens: request.max_completion_tokens ?? request.max_tokens ?? null,
     conversation: request.prompt_cache_key ?? null,
+    labels: labelsOf(request),
     engineRequest: (maxOutputTokens) => ({
       kind: "chat",
       messages,
       ...(tools.length > 0 && { tools }),
+      ...(required && { toolChoice: "required" as const }),
+      ...(tools.length > 0 && request.parallel_tool_calls === false && { parallelToolCalls: false }),
       ...(format !== undefined && { format }),
       ...(think !== undefined && { think }),
+      ...(topLogprobs !== null && { topLogprobs }),
       sampling: readSampling(request),
       maxOutputTokens,
     }),
   };
 }
 
-/** Engines want the tool's name with its result, the dialect gives only the call's id. */
-const namesOfToolCalls = (messages: readonly OpenaiMessage[]): ReadonlyMap<string, string> =>
-  new Map(
-    messages.flatMap((message) =>
-      message.role === "assistant"
-        ? (message.tool_calls ?? []).map((call) => [call.id, call.function.name] as const)
-        : [],
-    ),
-  );
-
-function readMessage(
-  message: OpenaiMessage,
-  index: number,
-  toolNames: ReadonlyMap<string, string>,
-): ChatMessage {
-  switch (message.role) {
-    case "system":
-    case "developer":
-      return { role: "system", content: joinText(message.content) };
-    case "user":
-      return readUserMessage(message.content, index);
-    case "assistant":
-      return {
-        role: "assistant",
-        content: joinText(message.content ?? ""),
-        ...(message.tool_calls && {
-          toolCalls: message.tool_calls.map(({ id, function: { name, arguments: args } }) => ({
-            id,
-            name,
-            arguments: args,
-          })),
-        }),
-      };
-    case "tool": {
-      const toolName = toolNames.get(message.tool_call_id);
-      return {
-        role: "tool",
-        content: joinText(message.content),
-        toolCallId: message.tool_call_id,
-        ...(toolName !== undefined && { toolName }),
-      };
-    }
-  }
-}
-
-const joinText = (content: string | readonly { readonly text: string }[]): string =>
-  typeof content === "string" ? content : content.map(({ text }) => text).join("");
-
-function readUserMessage(content: UserContent, index: number): ChatMessage {
-  if (typeof content === "string") return { role: "user", content };
-  const texts: string[] = [];
-  const images: string[] = [];
-  for (const [part, item] of content.entries()) {
-    if (item.type === "text") texts.push(item.text);
-    else images.push(readImage(item.image_url.url, `messages[${index}].content[${part}].image_url.url`));
-  }
-  return { role: "user", content: texts.join("\n"), ...(images.length > 0 && { images }) };
-}
-
-/** The base64 of a data URL. Addresses are refused: the co-op fetches nothing on a member's word. */
-function readImage(url: string, param: string): string {
-  const match = /^data:image\/[a-z0-9.+-]{1,40};base64,([A-Za-z0-9+/]+={0,2})$/i.exec(url);
-  if (match?.[1] === undefined) {
-    throw badRequest(
-      `${param}: must be a data URL, such as data:image/png;base64,...; images are not fetched from addresses.`,
-      param,
-    );
-  }
-  return match[1];
-}
-
-const readTools = (request: ChatCompletionRequest): NonNullable<ChatEngineRequest["tools"]> =>
-  (request.tools ?? []).map(({ function: { name, description, parameters } }) => ({
+/** A function chosen by name is a choice that is required among that one alone. */
+function readTools({ tools: given, tool_choice: choice }: ChatCompletionRequest): {
+  readonly tools: Tools;
+  readonly required: boolean;
+} {
+  const tools = (given ?? []).map(({ function: { name, description, parameters } }) => ({
     name,
     ...(typeof description === "string" && { description }),
     ...(parameters && { parameters }),
   }));
-
-function readFormat({ response_format: format }: ChatCompletionRequest): ChatEngineRequest["format"] {
-  switch (format?.type) {
-    case "json_object":
-      return "json";
-    case "json_schema":
-      return format.json_schema.schema;
-    case "text":
-    case undefined:
-      return undefined;
+  if (choice === "none") return { tools: [], required: false };
+  if (choice === "auto" || choice === null || choice === undefined) return { tools, required: false };
+  const chosen = choice === "required" ? tools : tools.filter(({ name }) => name === choice.function.name);
+  if (chosen.length === 0) {
+    throw choice === "required"
+      ? badRequest("tool_choice: required needs tools to choose from.", "tool_choice")
+      : badRequest("tool_choice.function.name: is none of the tools.", "tool_choice.function.name");
   }
+  return { tools: chosen, required: true };
+}
+
+/** Engines hold a model to a format by its grammar, which leaves it no way to call a tool. */
+function readFormat(
+  { response_format: format }: ChatCompletionRequest,
+  tools: Tools,
+): ChatEngineRequest["format"] {
+  if (format === null || format === undefined || format.type === "text") return undefined;
+  if (tools.length > 0) {
+    throw badRequest(
+      `response_format: no engine here can both call tools and be held to ${format.type}; ask for one of them, or set tool_choice to none.`,
+      "response_format",
+    );
+  }
+  return format.type === "json_object" ? "json" : format.json_schema.schema;
 }
 
 /** Undefined leaves it to the model. */
@@ -153,6 +100,13 @@ function readThink({ reasoning_effort: effort }: ChatCompletionRequest): ChatEng
     default:
       return effort ?? undefined;
   }
+}
+
+/** How many alternatives a token's log probability comes with; null when none were asked for. */
+function readLogprobs({ logprobs, top_logprobs: top }: ChatCompletionRequest): number | null {
+  if (logprobs === true) return top ?? 0;
+  if (typeof top === "number") throw badRequest("top_logprobs: needs logprobs to be true.", "top_logprobs");
+  return null;
 }
 
 function readSampling(request: ChatCompletionRequest): ChatEngineRequest["sampling"] {

@@ -6,7 +6,7 @@ import type { AttachedDeps, AttachedJob } from "../../attached-job.ts";
 import type { ApiContext } from "../../deps.ts";
 import { problemOfEnd } from "../../job-end.ts";
 import { setPlacedHeaders } from "../../job-headers.ts";
-import { parseBody, readJson } from "../../request-body.ts";
+import { readJson, readRequest } from "../../request-body.ts";
 import { SSE_HEADERS, sseStream } from "../../sse.ts";
 import { chatWork } from "./chat-request.ts";
 import { chatFrames, openStream } from "./chat-stream.ts";
@@ -18,7 +18,7 @@ export const chatCompletions =
   async (c: ApiContext): Promise<Response> => {
     const createdMs = deps.clock.now();
     const body = await readJson(c);
-    const request = parseBody(chatCompletionRequestSchema, body.value);
+    const request = readRequest(c, chatCompletionRequestSchema, body.value);
     const attached = await startAttached(deps, c, chatWork(request), body.text, request.stream === true);
     if (request.stream === true) return streamAnswer(deps, c, request, attached, createdMs);
     const whole = await awaitWhole(c, attached);

@@ -1,13 +1,13 @@
-import type { FinishReason, JobId, ToolCall, Usage } from "@coop/core";
+import type { Delta, FinishReason, JobId, TokenLogprob, ToolCall, Usage } from "@coop/core";
 import type {
   ChatChunkDelta,
   ChatCompletion,
   ChatCompletionChunk,
   EmbeddingList,
+  OpenaiLogprobs,
   OpenaiToolCall,
   OpenaiUsage,
 } from "@coop/protocol";
-import type { Delta } from "@coop/core";
 import type { FoldedOutput } from "../../fold.ts";
 
 /** Writing a job's output in the OpenAI dialect. Pure: no I/O. */
@@ -26,6 +26,19 @@ const openaiToolCall = ({ id, name, arguments: args }: ToolCall): OpenaiToolCall
   function: { name, arguments: args },
 });
 
+const openaiLogprobs = (tokens: readonly TokenLogprob[]): OpenaiLogprobs | null =>
+  tokens.length === 0
+    ? null
+    : { content: tokens.map(({ top, ...token }) => ({ ...token, top_logprobs: top })), refusal: null };
+
+/** Clients read what a model thought under one of two names. */
+const openaiReasoning = (
+  text: string,
+): { readonly reasoning_content: string; readonly reasoning: string } => ({
+  reasoning_content: text,
+  reasoning: text,
+});
+
 /** Engines end a turn that calls tools with `stop`; tools of members look for `tool_calls`. */
 const finishReasonOf = (reason: FinishReason, calledTools: boolean): FinishReason =>
   calledTools && reason === "stop" ? "tool_calls" : reason;
@@ -37,7 +50,7 @@ export function chatCompletion(
   output: FoldedOutput,
   end: { readonly finishReason: FinishReason; readonly usage: Usage },
 ): ChatCompletion {
-  const { content, reasoning, toolCalls } = output;
+  const { content, logprobs, reasoning, toolCalls } = output;
   return {
     id: completionId(job),
     object: "chat.completion",
@@ -49,11 +62,12 @@ export function chatCompletion(
         message: {
           role: "assistant",
           content: content === "" && toolCalls.length > 0 ? null : content,
-          ...(reasoning !== "" && { reasoning_content: reasoning }),
+          refusal: null,
+          ...(reasoning !== "" && openaiReasoning(reasoning)),
           ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(openaiToolCall) }),
         },
         finish_reason: finishReasonOf(end.finishReason, toolCalls.length > 0),
-        logprobs: null,
+        logprobs: openaiLogprobs(logprobs),
       },
     ],
     usage: openaiUsage(end.usage),
@@ -86,56 +100,62 @@ export function createChunkWriter(
     choices,
     ...(includeUsage && { usage }),
   });
-  const piece = (delta: ChatChunkDelta, finishReason: FinishReason | null = null): ChatCompletionChunk => {
+  const piece = (
+    delta: ChatChunkDelta,
+    logprobs: OpenaiLogprobs | null = null,
+    finishReason: FinishReason | null = null,
+  ): ChatCompletionChunk => {
     const first: ChatChunkDelta = begun ? {} : { role: "assistant" };
     begun = true;
-    return chunk([{ index: 0, delta: { ...first, ...delta }, finish_reason: finishReason, logprobs: null }]);
+    return chunk([{ index: 0, delta: { ...first, ...delta }, finish_reason: finishReason, logprobs }]);
   };
 
   return {
     deltas: (deltas) => {
       calledTools ||= deltas.some((delta) => delta.kind === "tool-call");
-      return joinAlike(deltas).flatMap((delta) => {
-        const written = chunkDelta(delta);
-        return written === null ? [] : [piece(written)];
-      });
+      return joinAlike(deltas).map((said) =>
+        piece(chunkDelta(said), said.kind === "tool-call" ? null : openaiLogprobs(said.logprobs)),
+      );
     },
     end: (finishReason, usage) => [
-      piece({}, finishReasonOf(finishReason, calledTools)),
+      piece({}, null, finishReasonOf(finishReason, calledTools)),
       ...(includeUsage ? [chunk([], openaiUsage(usage))] : []),
     ],
   };
 }
 
-function chunkDelta(delta: Delta): ChatChunkDelta | null {
-  switch (delta.kind) {
-    case "content":
-      return { content: delta.text };
-    case "reasoning":
-      return { reasoning_content: delta.text };
-    case "tool-call":
-      return { tool_calls: [{ index: delta.index, ...openaiToolCall(delta.call) }] };
-    case "embedding":
-      return null;
-  }
-}
+/** What one chunk says. */
+type Said =
+  | { readonly kind: "content" | "reasoning"; text: string; readonly logprobs: TokenLogprob[] }
+  | Extract<Delta, { kind: "tool-call" }>;
 
-/** Neighbouring texts of one kind become one, so that a batch of tokens is one chunk. */
-function joinAlike(deltas: readonly Delta[]): readonly Delta[] {
-  const joined: Delta[] = [];
-  for (const delta of deltas) {
-    const last = joined.at(-1);
-    if (
-      last !== undefined &&
-      (last.kind === "content" || last.kind === "reasoning") &&
-      last.kind === delta.kind
-    ) {
-      joined[joined.length - 1] = { kind: last.kind, text: last.text + delta.text };
-    } else {
-      joined.push(delta);
-    }
+const chunkDelta = (said: Said): ChatChunkDelta => {
+  switch (said.kind) {
+    case "content":
+      return { content: said.text };
+    case "reasoning":
+      return openaiReasoning(said.text);
+    case "tool-call":
+      return { tool_calls: [{ index: said.index, ...openaiToolCall(said.call) }] };
   }
-  return joined;
+};
+
+/** Neighbouring texts of one kind become one, with their log probabilities, so that a batch of tokens is one chunk. */
+function joinAlike(deltas: readonly Delta[]): readonly Said[] {
+  const said: Said[] = [];
+  const lastOf = (kind: "content" | "reasoning"): Exclude<Said, { kind: "tool-call" }> => {
+    const last = said.at(-1);
+    if (last !== undefined && last.kind !== "tool-call" && last.kind === kind) return last;
+    const next = { kind, text: "", logprobs: [] };
+    said.push(next);
+    return next;
+  };
+  for (const delta of deltas) {
+    if (delta.kind === "content" || delta.kind === "reasoning") lastOf(delta.kind).text += delta.text;
+    else if (delta.kind === "logprobs") lastOf("content").logprobs.push(...delta.tokens);
+    else if (delta.kind === "tool-call") said.push(delta);
+  }
+  return said;
 }
 
 /** @param model the model that served it */

@@ -13,6 +13,7 @@ export function embeddingsWork(request: EmbeddingsRequest): Work {
     needs: [],
     maxOutputTokens: 0,
     conversation: null,
+    labels: typeof request.user === "string" ? { user: request.user } : {},
     engineRequest: () => ({
       kind: "embed",
       inputs,

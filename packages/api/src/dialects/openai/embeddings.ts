@@ -2,7 +2,7 @@ import { embeddingsRequestSchema } from "@coop/protocol";
 import { awaitWhole, clientGone, startAttached } from "../../attached-job.ts";
 import type { AttachedDeps } from "../../attached-job.ts";
 import type { ApiContext } from "../../deps.ts";
-import { parseBody, readJson } from "../../request-body.ts";
+import { readJson, readRequest } from "../../request-body.ts";
 import { embeddingList } from "./completion.ts";
 import { embeddingsWork } from "./embeddings-request.ts";
 
@@ -11,7 +11,7 @@ export const embeddings =
   (deps: AttachedDeps) =>
   async (c: ApiContext): Promise<Response> => {
     const body = await readJson(c);
-    const request = parseBody(embeddingsRequestSchema, body.value);
+    const request = readRequest(c, embeddingsRequestSchema, body.value);
     const whole = await awaitWhole(
       c,
       await startAttached(deps, c, embeddingsWork(request), body.text, false),
