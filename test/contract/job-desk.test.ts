@@ -130,10 +130,10 @@ describe.each(eachJobStores())("the desk of the job store on %s", (_name, open) 
       const { jobs } = stores;
       await jobs.append(frame(1));
       const fenced = { epoch: 1, node: studio };
-      expect(await jobs.cancel(job, null, "revoked", noonMs)).toEqual({ kind: "cancelled", fenced });
+      expect(await jobs.cancel(job, null, "server-stopped", noonMs)).toEqual({ kind: "cancelled", fenced });
       expect(await stateOf(stores)).toMatchObject({
         state: "cancelled",
-        reason: "revoked",
+        reason: "server-stopped",
         chargedTokens: 35,
       });
       expect(await account(stores)).toEqual({ usedTokens: 35, heldTokens: 0 });
@@ -142,7 +142,7 @@ describe.each(eachJobStores())("the desk of the job store on %s", (_name, open) 
       ).toEqual([
         [
           { epoch: 2, seq: 0 },
-          { kind: "cancelled", reason: "revoked", usage: { promptTokens: 30, outputTokens: 5 } },
+          { kind: "cancelled", reason: "server-stopped", usage: { promptTokens: 30, outputTokens: 5 } },
         ],
       ]);
       expect(await jobs.read(job)).toMatchObject({ epoch: 2 });

@@ -104,6 +104,27 @@ describe("kill -9 at a planted moment", () => {
     expect(job.chargedTokens).toBe(1);
   });
 
+  it("ends an attached job in words when its server is told to stop, and its node is free for the next", async () => {
+    ollama.script("/api/chat", piece("Hello"), { do: "hang" });
+    const response = await cluster.request("/v1/chat/completions", {
+      method: "POST",
+      key: member.key,
+      body: JSON.stringify({ ...ask, stream: true }),
+    });
+    const id = response.headers.get("x-coop-job") ?? "";
+    await untilJob(cluster, member, id, (job) => job.outputTokens > 0, 20_000);
+    const stopped = cluster.server().stop();
+    const text = await response.text();
+    expect(text).toContain("Hello");
+    expect(text).toContain('"code":"server_stopped"');
+    expect(await stopped).toBe(0);
+    await cluster.restartServer();
+    const job = await readJob(cluster, member, id);
+    expect(job).toMatchObject({ state: "cancelled", error: { code: "cancelled-server-stopped" } });
+    const next = await submitDetached(cluster, member, "after-the-stop", ask);
+    expect((await untilEnded(cluster, member, next, 20_000)).state).toBe("succeeded");
+  });
+
   it("leaves books that add up", async () => {
     const redis = await openBooks(cluster.home);
     try {

@@ -20,7 +20,8 @@ export function problemOfEnd(end: BadEnd): ProblemError {
       if (end.reason === "server-stopped")
         return new ProblemError(503, {
           code: "server_stopped",
-          message: "The server stopped before the job finished. Ask again once it is back, with a new Idempotency-Key.",
+          message:
+            "The server stopped before the job finished. Ask again once it is back, with a new Idempotency-Key.",
           retryAfterS: 2,
         });
       return new ProblemError(409, {

@@ -30,6 +30,8 @@ export interface RunningServer {
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** How long answers that have ended may take to be written when the server stops. */
+const LAST_WORDS_MS = 1_000;
 const HOUR_MS = 3_600_000;
 /** A job may wait a week (the longest deadline), and its output is kept a day after that. */
 const DAY_KEYS_KEPT_MS = 9 * 24 * HOUR_MS;
@@ -76,7 +78,7 @@ export async function startServer(
         timing,
       })
     : null;
-  const app = config.roles.includes("api")
+  const api = config.roles.includes("api")
     ? createApi({
         ...stores,
         clock: systemClock,
@@ -90,10 +92,10 @@ export async function startServer(
         timeZone: config.timeZone,
         defaults: API_DEFAULTS,
       })
-    : new Hono();
+    : null;
 
   const server = createAdaptorServer({
-    fetch: app.fetch,
+    fetch: (api?.app ?? new Hono()).fetch,
     serverOptions: { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
   }) as Server;
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
@@ -104,6 +106,8 @@ export async function startServer(
   undo.defer(() => closeServer(server));
   undo.defer(shredDaily(vault));
   const failed = runScheduler(scheduler, undo);
+  // First of all, so that the scheduler can still tell the nodes.
+  if (api) undo.defer(() => api.stop());
   const parts = undo.move();
   return { url: localUrl, newOperatorKey, failed, stop: () => parts.disposeAsync() };
 }
@@ -182,6 +186,7 @@ function listenError(error: NodeJS.ErrnoException, config: ServerConfig): Error 
 
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeAllConnections();
+  const cut = setTimeout(() => server.closeAllConnections(), LAST_WORDS_MS);
   await closed;
+  clearTimeout(cut);
 }

@@ -1,7 +1,9 @@
 import type { Capability, Epoch, JobId, MemberId, NodeId, Privacy, Tier } from "../terms.ts";
 
 /** What a job asks to run on: one model by its engine's name, or any model of at least a tier. */
-export type JobTarget = { readonly kind: "model"; readonly model: string } | { readonly kind: "tier"; readonly tier: Tier };
+export type JobTarget =
+  | { readonly kind: "model"; readonly model: string }
+  | { readonly kind: "tier"; readonly tier: Tier };
 
 export type Endpoint = "chat" | "embeddings";
 
@@ -61,8 +63,20 @@ export interface Timings {
 /** Where a job is in its life. A job has exactly one terminal state. */
 export type JobState =
   | { readonly state: "queued"; readonly notBeforeMs: number }
-  | { readonly state: "leased"; readonly node: NodeId; readonly model: string; readonly tier: Tier; readonly leaseUntilMs: number }
-  | { readonly state: "running"; readonly node: NodeId; readonly model: string; readonly tier: Tier; readonly leaseUntilMs: number }
+  | {
+      readonly state: "leased";
+      readonly node: NodeId;
+      readonly model: string;
+      readonly tier: Tier;
+      readonly leaseUntilMs: number;
+    }
+  | {
+      readonly state: "running";
+      readonly node: NodeId;
+      readonly model: string;
+      readonly tier: Tier;
+      readonly leaseUntilMs: number;
+    }
   | {
       readonly state: "succeeded";
       readonly node: NodeId;
@@ -74,17 +88,36 @@ export type JobState =
       readonly chargedTokens: number;
       readonly finishedAtMs: number;
     }
-  | { readonly state: "failed"; readonly code: string; readonly message: string; readonly chargedTokens: number; readonly finishedAtMs: number }
-  | { readonly state: "cancelled"; readonly reason: CancelReason; readonly chargedTokens: number; readonly finishedAtMs: number }
-  | { readonly state: "expired"; readonly reason: string; readonly chargedTokens: number; readonly finishedAtMs: number };
+  | {
+      readonly state: "failed";
+      readonly code: string;
+      readonly message: string;
+      readonly chargedTokens: number;
+      readonly finishedAtMs: number;
+    }
+  | {
+      readonly state: "cancelled";
+      readonly reason: CancelReason;
+      readonly chargedTokens: number;
+      readonly finishedAtMs: number;
+    }
+  | {
+      readonly state: "expired";
+      readonly reason: string;
+      readonly chargedTokens: number;
+      readonly finishedAtMs: number;
+    };
 
-/** `member`: asked for. `unfollowed`: an attached job that nobody follows. `revoked`: its key or member was. */
-export type CancelReason = "member" | "unfollowed" | "revoked";
+/** `member`: asked for. `unfollowed`: an attached job that nobody follows. `server-stopped`: an attached job whose server was stopped. */
+export type CancelReason = "member" | "unfollowed" | "server-stopped";
 
 export type TerminalState = Extract<JobState, { state: "succeeded" | "failed" | "cancelled" | "expired" }>;
 
 export const isTerminal = (state: JobState): state is TerminalState =>
-  state.state === "succeeded" || state.state === "failed" || state.state === "cancelled" || state.state === "expired";
+  state.state === "succeeded" ||
+  state.state === "failed" ||
+  state.state === "cancelled" ||
+  state.state === "expired";
 
 /** A job as its store knows it. */
 export interface JobRecord {
