@@ -120,13 +120,14 @@ export async function readConfig(home: string, flags: ConfigFlags, env: Environm
     parse(setting, setting.variable, env[setting.variable]) ??
     fromFile ??
     null;
+  const engineSlots = choose(engineSlotsSetting, undefined, undefined);
   const memoryGib = choose(memorySetting, flags.memory, file.memoryGib);
   return {
     home,
     name: choose(nameSetting, flags.name, file.name) ?? machineName(),
     engineUrl: choose(engineSetting, flags.engine, file.engine) ?? defaultEngineUrl,
     slots: choose(slotsSetting, flags.slots, file.slots),
-    engineSlots: choose(engineSlotsSetting, undefined, undefined) || null,
+    engineSlots: engineSlots === 0 ? null : engineSlots,
     modelMemoryBytes: memoryGib === null ? null : memoryGib * 2 ** 30,
     contextTokens: choose(contextSetting, flags.context, file.context),
     tokensPerDay: choose(tokensPerDaySetting, flags.tokensPerDay, file.tokensPerDay),

@@ -67,7 +67,7 @@ async function startHealth(slotCount = 1): Promise<HealthRig> {
   };
 }
 
-const eventually = (assertion: () => void): Promise<void> =>
+const eventually = (assertion: () => void | Promise<void>): Promise<void> =>
   vi.waitFor(assertion, { timeout: 6000, interval: 5 });
 
 test("one fault does not condemn a model whose canary lives", async () => {
