@@ -1,5 +1,11 @@
 import { asJobId } from "@coop/core";
-import { jobListSchema, jobViewSchema, problemSchema } from "@coop/protocol";
+import {
+  chatCompletionSchema,
+  embeddingListSchema,
+  jobListSchema,
+  jobViewSchema,
+  problemSchema,
+} from "@coop/protocol";
 import type { JobView } from "@coop/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { chatBody, createWorld, jobIdOf } from "./testing/world.ts";
@@ -103,12 +109,67 @@ describe("a submitted job", () => {
   });
 });
 
+describe("the response of a job", () => {
+  const response = (id: string, query = ""): Promise<Response> =>
+    world.request(`/v1/jobs/${id}/response${query}`);
+
+  test("is the completion that a chat's endpoint would have answered", async () => {
+    world.answerWith("Hello", " Ada");
+    const { id, submittedAtMs } = await submit();
+    await world.until(asJobId(id), ({ state }) => state.state === "succeeded");
+    const answered = await response(id);
+    expect(answered.status).toBe(200);
+    expect(answered.headers.get("x-coop-node")).toBe("studio");
+    expect(chatCompletionSchema.parse(await answered.json())).toMatchObject({
+      id: `chatcmpl-${id}`,
+      created: Math.floor(submittedAtMs / 1000),
+      model: "llama3.2:3b",
+      choices: [{ message: { role: "assistant", content: "Hello Ada" }, finish_reason: "stop" }],
+      usage: { prompt_tokens: 11, completion_tokens: 2, total_tokens: 13 },
+    });
+  });
+
+  test("is the list that embeddings' endpoint would have answered, in the encoding asked for", async () => {
+    world.onAdmitted(async (spec) => {
+      const attempt = await world.start(spec, { model: "nomic-embed-text:latest" });
+      await attempt.output([{ kind: "embedding", index: 0, vector: [1, 2] }]);
+      await attempt.succeed({ promptTokens: 4, outputTokens: 0 });
+    });
+    const { id } = await submit({
+      endpoint: "embeddings",
+      request: { model: "nomic-embed-text", input: "one" },
+    });
+    await world.until(asJobId(id), ({ state }) => state.state === "succeeded");
+    const floats = embeddingListSchema.parse(await (await response(id)).json());
+    expect(floats).toMatchObject({
+      data: [{ index: 0, embedding: [1, 2] }],
+      usage: { prompt_tokens: 4, total_tokens: 4 },
+    });
+    const packed = embeddingListSchema.parse(await (await response(id, "?encoding_format=base64")).json());
+    expect(packed.data[0]?.embedding).toBe("AACAPwAAAEA=");
+    expect((await response(id, "?encoding_format=octal")).status).toBe(400);
+  });
+
+  test("is the problem that its endpoint would have told, and none before its end", async () => {
+    const { id } = await submit();
+    const early = await response(id);
+    expect([early.status, problemSchema.parse(await early.json()).error.code]).toEqual([
+      409,
+      "job_not_ended",
+    ]);
+    await cancel(id);
+    const late = await response(id);
+    expect([late.status, problemSchema.parse(await late.json()).error.code]).toEqual([409, "job_cancelled"]);
+  });
+});
+
 describe("another member's job", () => {
   test("is a 404 on every path, as if it had never been; operators see it", async () => {
     const { id } = await submit();
     for (const [method, path] of [
       ["GET", ""],
       ["GET", "/events"],
+      ["GET", "/response"],
       ["GET", "/placement"],
       ["DELETE", ""],
     ] as const) {

@@ -1,4 +1,4 @@
-import { asJobId, asMemberId, explainPlacement, isTerminal, START_OF_OUTPUT } from "@coop/core";
+import { asJobId, asMemberId, explainPlacement, isTerminal } from "@coop/core";
 import type { Clock, JobDesk, JobRecord, OutputLog } from "@coop/core";
 import { chatCompletionRequestSchema, embeddingsRequestSchema, submitJobRequestSchema } from "@coop/protocol";
 import type { JobView, SubmitJobRequest } from "@coop/protocol";
@@ -8,15 +8,15 @@ import type { ApiContext, ApiDefaults, ApiEnv } from "../deps.ts";
 import { chatWork } from "../dialects/openai/chat-request.ts";
 import { embeddingsWork } from "../dialects/openai/embeddings-request.ts";
 import type { FleetView } from "../fleet-view.ts";
-import { createFold } from "../fold.ts";
-import type { FoldedOutput } from "../fold.ts";
 import { setJobHeader } from "../job-headers.ts";
 import { jobView, nodeNames, whereaboutsInList } from "../job-view.ts";
 import { badRequest, notFound, ProblemError } from "../problem.ts";
 import { parseBody, readJson, readRequest } from "../request-body.ts";
 import { readOptions } from "../request-options.ts";
+import { readStoredOutput } from "../stored-output.ts";
 import type { Work } from "../submission.ts";
 import { jobEvents } from "./job-events.ts";
+import { jobResponse } from "./job-response.ts";
 
 export interface JobRoutesDeps {
   readonly clock: Clock;
@@ -40,6 +40,7 @@ export function jobRoutes(deps: JobRoutesDeps): Hono<ApiEnv> {
     return c.json(await viewOf(deps, record));
   });
   routes.get("/:id/events", async (c) => jobEvents(deps, c, await ownJob(deps.desk, c)));
+  routes.get("/:id/response", async (c) => jobResponse(deps, c, await ownJob(deps.desk, c)));
   routes.get("/:id/placement", async (c) => c.json(await placementOf(deps, await ownJob(deps.desk, c))));
   routes.delete("/:id", async (c) => cancel(deps, c));
   return routes;
@@ -124,18 +125,10 @@ async function ownJob(desk: JobDesk, c: ApiContext): Promise<JobRecord> {
 
 async function viewOf(deps: JobRoutesDeps, record: JobRecord): Promise<JobView> {
   const { state, spec } = record;
-  const output = state.state === "succeeded" ? await wholeOutput(deps.output, record) : null;
+  const output = state.state === "succeeded" ? await readStoredOutput(deps.output, spec.id) : null;
   const decision = state.state === "queued" ? undefined : (await deps.desk.placement(spec.id))?.decision;
   if (decision?.kind === "assigned") return jobView(record, decision, output);
   return jobView(record, whereaboutsInList(record, nodeNames(await deps.fleet.latest())), output);
-}
-
-/** Null when the output is no longer kept. */
-async function wholeOutput(log: OutputLog, record: JobRecord): Promise<FoldedOutput | null> {
-  const fold = createFold();
-  for (const { event } of await log.read(record.spec.id, START_OF_OUTPUT)) fold.take(event);
-  const output = fold.result();
-  return output.end === null ? null : output;
 }
 
 /** The decision that placed it; for a job that waits, what placement would make of it in the fleet as it is. */
