@@ -1,6 +1,7 @@
 import type { ChatRequest, Message, Options, Tool } from "ollama";
 import type { ChatMessage, EngineRequest } from "@coop/protocol";
 import { EngineFault } from "./fault.ts";
+import { forcedCall } from "./forced-call.ts";
 
 type ChatWork = Extract<EngineRequest, { kind: "chat" }>;
 
@@ -20,16 +21,22 @@ export function chatRequest(
   model: string,
   contextTokens: number,
 ): ChatRequest & Unbending & { stream: true } {
+  const forced = forcedCall(work);
+  const messages = work.messages.map(chatMessage);
+  const format = forced?.format ?? work.format;
   return {
     model,
-    messages: work.messages.map(chatMessage),
+    messages: forced === null ? messages : [{ role: "system", content: forced.instruction }, ...messages],
     stream: true,
     truncate: false,
     shift: false,
     options: chatOptions(work, contextTokens),
-    ...(work.tools === undefined || work.tools.length === 0 ? {} : { tools: work.tools.map(tool) }),
-    ...(work.format === undefined ? {} : { format: work.format }),
+    ...(forced !== null || work.tools === undefined || work.tools.length === 0
+      ? {}
+      : { tools: work.tools.map(tool) }),
+    ...(format === undefined ? {} : { format }),
     ...(work.think === undefined ? {} : { think: work.think }),
+    ...(work.topLogprobs === undefined ? {} : { logprobs: true, top_logprobs: work.topLogprobs }),
   };
 }
 
@@ -51,6 +58,7 @@ function chatMessage(message: ChatMessage): Message & { tool_call_id?: string } 
   return {
     role: message.role,
     content: message.content,
+    ...(message.reasoning === undefined ? {} : { thinking: message.reasoning }),
     ...(message.images === undefined ? {} : { images: message.images.map(plainBase64) }),
     ...(message.toolCalls === undefined
       ? {}

@@ -1,8 +1,8 @@
-import { randomUUID } from "node:crypto";
-import type { Delta, FinishReason, Usage } from "@coop/core";
+import type { FinishReason, Usage } from "@coop/core";
 import { z } from "zod";
 import type { EngineEvent, EngineOutcome, EnginePhase, GenerateLimits, GenerateRequest } from "../engine.ts";
 import type { Timing } from "../../timing.ts";
+import { readChatAnswer } from "./chat-answer.ts";
 import { chatRequest } from "./chat-request.ts";
 import { EngineFault } from "./fault.ts";
 import type { Loading } from "./loading.ts";
@@ -133,7 +133,7 @@ async function* chat(
   const body = chatRequest(request, request.model, request.contextTokens);
   const batches = await watch.await("first-token", transport.chat(body, watch.signal));
   const repetition = createRepetitionWatch();
-  let toolCalls = 0;
+  const answer = readChatAnswer(request);
 
   for (;;) {
     const batch = await watch.await(course.phase === "decode" ? "idle" : "first-token", batches.next());
@@ -141,58 +141,33 @@ async function* chat(
     for (const value of batch.value) {
       watch.check();
       const line = chatLineSchema.parse(value);
-      const pieces = deltasOf(line.message, toolCalls);
+      const pieces = answer.read(line);
       if (pieces.length > 0 && course.phase !== "decode") {
         course.phase = "decode";
         course.decodeAtMs = timing.monotonicMs();
         course.stay = occupancy.enter(request.model);
       }
       let isLooping = false;
-      for (const { delta, tokens, text } of pieces) {
+      for (const { deltas, tokens, text } of pieces) {
         course.outputTokens += tokens;
-        if (delta.kind === "tool-call") toolCalls += 1;
-        yield { kind: "delta", delta, tokens };
+        for (const [at, delta] of deltas.entries())
+          yield { kind: "delta", delta, tokens: at === 0 ? tokens : 0 };
         isLooping = repetition.sees(text) || isLooping;
       }
-      if (line.done) return chatOutcome(request, line, course, toolCalls, timing.monotonicMs());
-      if (isLooping) return cutLoop(request, course, timing.monotonicMs());
+      if (!line.done && !isLooping) continue;
+      if (line.done) takeCounts(request, line, course);
+      const rest = answer.end(!line.done || line.done_reason === "length");
+      if (rest !== null) yield { kind: "delta", ...rest };
+      const nowMs = timing.monotonicMs();
+      return line.done
+        ? chatOutcome(request, line, course, answer.toolCalls, nowMs)
+        : cutLoop(request, course, nowMs);
     }
   }
 }
 
-interface Piece {
-  readonly delta: Delta;
-  readonly tokens: number;
-  readonly text: string;
-}
-
-function deltasOf(message: ChatEnd["message"], toolCallsBefore: number): readonly Piece[] {
-  const pieces: Piece[] = [];
-  if (message?.thinking) {
-    pieces.push({ delta: { kind: "reasoning", text: message.thinking }, tokens: 1, text: message.thinking });
-  }
-  if (message?.content) {
-    pieces.push({ delta: { kind: "content", text: message.content }, tokens: 1, text: message.content });
-  }
-  for (const [offset, call] of (message?.tool_calls ?? []).entries()) {
-    const text = JSON.stringify(call.function.arguments);
-    const delta: Delta = {
-      kind: "tool-call",
-      index: toolCallsBefore + offset,
-      call: { id: call.id ?? `call_${randomUUID()}`, name: call.function.name, arguments: text },
-    };
-    pieces.push({ delta, tokens: Math.ceil((call.function.name.length + text.length) / 4), text });
-  }
-  return pieces;
-}
-
-function chatOutcome(
-  request: ChatJob,
-  end: ChatEnd,
-  course: Course,
-  toolCalls: number,
-  nowMs: number,
-): EngineOutcome {
+/** Takes what the engine counted. @throws EngineFault `truncated` when it cannot have read the whole prompt */
+function takeCounts(request: ChatJob, end: ChatEnd, course: Course): void {
   course.engineFinished = true;
   const counted = end.prompt_eval_count ?? 0;
   const floor = promptTokensFloor(request);
@@ -204,6 +179,15 @@ function chatOutcome(
       `the engine read ${counted} tokens of a prompt that has at least ${floor}: it cut the prompt`,
     );
   }
+}
+
+function chatOutcome(
+  request: ChatJob,
+  end: ChatEnd,
+  course: Course,
+  toolCalls: number,
+  nowMs: number,
+): EngineOutcome {
   return {
     kind: "done",
     finishReason: finishReason(end.done_reason, toolCalls),

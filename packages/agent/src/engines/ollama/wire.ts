@@ -69,12 +69,22 @@ const message = z.object({
     .nullish(),
 });
 
+const likelyToken = {
+  token: z.string(),
+  logprob: z.number(),
+  bytes: z.array(z.number()).nullable().default(null),
+};
+const logprobs = z
+  .array(z.object({ ...likelyToken, top_logprobs: z.array(z.object(likelyToken)).nullish() }))
+  .nullish();
+
 /** One line of a chat: a piece of output, or the end with its counters. */
 export const chatLineSchema = z.discriminatedUnion("done", [
-  z.object({ done: z.literal(false), message }),
+  z.object({ done: z.literal(false), message, logprobs }),
   z.object({
     done: z.literal(true),
     message: message.optional(),
+    logprobs,
     done_reason: z.string().optional(),
     ...counters,
   }),
