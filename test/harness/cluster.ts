@@ -33,6 +33,8 @@ export interface Cluster {
   addMember(name: string): Promise<TestMember>;
   /** Joins a node for an owner on first use of the name; later calls start its agent again. */
   startAgent(name: string, engineUrl: string, owner: TestMember, options?: readonly string[]): Promise<Child>;
+  /** What every program of the co-op wrote on stdout and stderr so far. */
+  output(): string;
   /** Starts simulated machines; returns their URLs by profile. */
   startMachines(profiles: readonly string[], speedup: number): Promise<ReadonlyMap<string, string>>;
   nodes(): Promise<readonly NodeRow[]>;
@@ -42,7 +44,10 @@ export interface Cluster {
 }
 
 /** @param pace `quick`: leases and amnesty of seconds, for tests that kill things. */
-export async function startCluster(pace: "usual" | "quick" = "usual"): Promise<Cluster> {
+export async function startCluster(
+  pace: "usual" | "quick" = "usual",
+  logLevel: "warn" | "debug" = "warn",
+): Promise<Cluster> {
   const home = await mkdtemp(join(tmpdir(), "coop-cluster-"));
   const children: Child[] = [];
   const joined = new Set<string>();
@@ -62,7 +67,7 @@ export async function startCluster(pace: "usual" | "quick" = "usual"): Promise<C
       COOP_HOME: home,
       COOP_CACHE: join(root, ".tools"),
       COOP_LISTEN: listen,
-      COOP_LOG_LEVEL: "warn",
+      COOP_LOG_LEVEL: logLevel,
     });
     const [, url = ""] = await child.line(/coop server ready at (\S+)/);
     return { child, url };
@@ -91,6 +96,7 @@ export async function startCluster(pace: "usual" | "quick" = "usual"): Promise<C
     operatorKey,
     request,
     server: () => server,
+    output: () => children.map((child) => child.output()).join("\n"),
     async restartServer() {
       ({ child: server } = await startServer(new URL(url).host));
     },

@@ -13,11 +13,8 @@ const QUICK = {
   sweepEveryMs: 1_000,
 };
 
-const server = await startServer(
-  readConfig(process.env, process.platform),
-  pino({ level: "warn", base: null }, destination(2)),
-  QUICK,
-);
+const config = readConfig(process.env, process.platform);
+const server = await startServer(config, pino({ level: config.logLevel, base: null }, destination(2)), QUICK);
 process.stdout.write(`coop server ready at ${server.url}\n`);
 process.once("SIGTERM", () => void server.stop().then(() => process.exit(0)));
 server.failed.catch((error: unknown) => {

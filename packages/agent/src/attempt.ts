@@ -6,6 +6,7 @@ import type { Engine, EngineEvent, EngineOutcome, GenerateLimits } from "./engin
 import { Outbox } from "./outbox.ts";
 import type { Slot } from "./slots.ts";
 import type { CancelTimer, Timing } from "./timing.ts";
+import { unquoted } from "./unquoted.ts";
 
 /** The way to the scheduler while a connection serves. */
 export interface SchedulerLink {
@@ -204,10 +205,8 @@ export class Attempt {
     if (state.state !== "running") return;
     const { abort } = state;
     const request = { ...plan.assign.request, model: plan.assign.model, contextTokens: plan.contextTokens };
-    const outcome = await this.#consume(
-      this.#deps.engine.generate(request, abort.signal, plan.limits),
-      abort,
-    );
+    const told = await this.#consume(this.#deps.engine.generate(request, abort.signal, plan.limits), abort);
+    const outcome = told.kind === "failed" ? { ...told, message: unquoted(told.message, request) } : told;
     state.cancelDeadline();
     state.slot.release();
     this.#batch.flush();
