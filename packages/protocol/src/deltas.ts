@@ -10,5 +10,9 @@ export const deltaSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("logprobs"), tokens: z.array(tokenLogprob) }),
   z.object({ kind: z.literal("reasoning"), text: z.string() }),
   z.object({ kind: z.literal("tool-call"), index: z.number().int().nonnegative(), call: toolCallSchema }),
-  z.object({ kind: z.literal("embedding"), index: z.number().int().nonnegative(), vector: z.array(z.number()) }),
+  z.object({
+    kind: z.literal("embedding"),
+    index: z.number().int().nonnegative(),
+    vector: z.array(z.number()),
+  }),
 ]) satisfies z.ZodType<Delta>;

@@ -5,11 +5,25 @@ import { engineRequestSchema } from "./engine-request.ts";
 const job = z.string().min(1).max(64).transform(asJobId);
 const epoch = z.number().int().positive();
 
-export const REFUSED_REASONS = ["protocol-version", "unknown-node", "bad-signature", "revoked", "not-leader", "overloaded", "replaced", "bad-frame"] as const;
+export const REFUSED_REASONS = [
+  "protocol-version",
+  "unknown-node",
+  "bad-signature",
+  "revoked",
+  "not-leader",
+  "overloaded",
+  "replaced",
+  "bad-frame",
+] as const;
 
 /** Frames to an agent. Extra keys are ignored; unknown kinds are logged and dropped. */
 export const schedulerFrameSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("challenge"), protocolVersion: z.number().int(), nonce: z.string(), serverId: z.string() }),
+  z.object({
+    kind: z.literal("challenge"),
+    protocolVersion: z.number().int(),
+    nonce: z.string(),
+    serverId: z.string(),
+  }),
   z.object({
     kind: z.literal("welcome"),
     /** Ed25519 of the server over `proofText("server", ...)`, base64. */
@@ -26,7 +40,13 @@ export const schedulerFrameSchema = z.discriminatedUnion("kind", [
     ),
   }),
   /** The socket closes behind it. `retryAfterMs` null: trying again without a change is useless. */
-  z.object({ kind: z.literal("refused"), reason: z.enum(REFUSED_REASONS), message: z.string(), retryAfterMs: z.number().nullable(), leader: z.string().nullable() }),
+  z.object({
+    kind: z.literal("refused"),
+    reason: z.enum(REFUSED_REASONS),
+    message: z.string(),
+    retryAfterMs: z.number().nullable(),
+    leader: z.string().nullable(),
+  }),
   z.object({
     kind: z.literal("assign"),
     job,
@@ -46,7 +66,13 @@ export const schedulerFrameSchema = z.discriminatedUnion("kind", [
    * bytes of output frames beyond `seq` may be on their way. Begins at INITIAL_CREDIT_BYTES with the assign and
    * anew with `resume`; at 0 the agent sends no output. One frame may overshoot it.
    */
-  z.object({ kind: z.literal("ack"), job, epoch, seq: z.number().int().nonnegative(), creditBytes: z.number().int().nonnegative() }),
+  z.object({
+    kind: z.literal("ack"),
+    job,
+    epoch,
+    seq: z.number().int().nonnegative(),
+    creditBytes: z.number().int().nonnegative(),
+  }),
   /** The end (`done`, `failed`, `aborted`, `rejected`) is kept; forget the attempt. */
   z.object({ kind: z.literal("settled"), job, epoch }),
   z.object({ kind: z.literal("cancel"), job, epoch }),
