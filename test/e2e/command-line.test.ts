@@ -77,7 +77,7 @@ describe("coop up", () => {
     const [, port = ""] = await first.line(/Your co-op is up at http:\/\/127\.0\.0\.1:(\d+)/);
     const second = run(["up", "--simulated", "--port", port], { COOP_HOME: join(folder, "other") });
     await second.line(new RegExp(`127\\.0\\.0\\.1:${port} is in use by another program.*COOP_LISTEN`));
-    expect(await second.stop()).toBe(1);
+    expect(await second.ended).toBe(1);
   });
 });
 

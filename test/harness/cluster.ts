@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { createdJoinTokenSchema, createdKeySchema, memberViewSchema, nodeListSchema } from "@coop/protocol";
 import type { NodeRow } from "@coop/protocol";
 import type { z } from "zod";
@@ -90,6 +91,14 @@ export async function startCluster(
     return schema.parse(await response.json());
   };
 
+  const nodes = async (): Promise<readonly NodeRow[]> =>
+    nodeListSchema.parse(await (await request("/v1/nodes")).json()).data;
+
+  /** Admission reads the fleet as the scheduler published it, up to a second after a node came. */
+  const untilListed = async (name: string): Promise<void> => {
+    while (!(await nodes()).some((node) => node.name === name && node.connected)) await pause(50);
+  };
+
   return {
     home,
     url,
@@ -116,6 +125,7 @@ export async function startCluster(
         COOP_AGENT_HOME: join(home, "agents", name),
       });
       await agent.line(/connected to/);
+      await untilListed(name);
       return agent;
     },
     async startMachines(profiles, speedup) {
@@ -133,9 +143,7 @@ export async function startCluster(
       }
       return urls;
     },
-    async nodes() {
-      return nodeListSchema.parse(await (await request("/v1/nodes")).json()).data;
-    },
+    nodes,
     async stop() {
       for (const child of children.toReversed()) {
         child.thaw();
