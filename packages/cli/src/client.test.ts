@@ -3,10 +3,12 @@ import { z } from "zod";
 import { CliError } from "./cli-error.ts";
 import { createClient } from "./client.ts";
 import type { KeySource } from "./home.ts";
+import { hintsFor } from "./invocation.ts";
 import { problem, startScriptedCoop } from "./testing/scripted-coop.ts";
 import type { Reply } from "./testing/scripted-coop.ts";
 
 const withKey: KeySource = { key: "coop_a_b", place: "/home/x/operator.key" };
+const hint = hintsFor({});
 const answer = z.object({ name: z.string() });
 
 async function errorOf(reply: Reply, source: KeySource = withKey): Promise<CliError> {
@@ -14,6 +16,7 @@ async function errorOf(reply: Reply, source: KeySource = withKey): Promise<CliEr
   const client = createClient({
     url: coop.url,
     source,
+    hint,
     signal: new AbortController().signal,
     patienceMs: 100,
   });
@@ -25,7 +28,12 @@ async function errorOf(reply: Reply, source: KeySource = withKey): Promise<CliEr
 describe("the client", () => {
   it("sends the key and the body, and reads the answer", async () => {
     await using coop = await startScriptedCoop(() => ({ status: 201, json: { name: "maja" } }));
-    const client = createClient({ url: coop.url, source: withKey, signal: new AbortController().signal });
+    const client = createClient({
+      url: coop.url,
+      source: withKey,
+      hint,
+      signal: new AbortController().signal,
+    });
     expect(await client.post("/admin/members", { name: "maja" }, answer, { "x-more": "1" })).toEqual({
       name: "maja",
     });
@@ -40,7 +48,12 @@ describe("the client", () => {
   it("says how to start a co-op where none answers", async () => {
     const gone = await startScriptedCoop(() => "silence");
     await gone[Symbol.asyncDispose]();
-    const client = createClient({ url: gone.url, source: withKey, signal: new AbortController().signal });
+    const client = createClient({
+      url: gone.url,
+      source: withKey,
+      hint,
+      signal: new AbortController().signal,
+    });
     await expect(client.get("/v1/nodes", answer)).rejects.toMatchObject({
       code: "server-not-reachable",
       message: expect.stringMatching(/No co-op answers at .* \(ECONNREFUSED\).*npm start.*COOP_URL/),
@@ -84,7 +97,7 @@ describe("the client", () => {
   it("lets an interruption be one", async () => {
     await using coop = await startScriptedCoop(() => "silence");
     const stop = new AbortController();
-    const client = createClient({ url: coop.url, source: withKey, signal: stop.signal });
+    const client = createClient({ url: coop.url, source: withKey, hint, signal: stop.signal });
     const asked = client.get("/v1/nodes", answer);
     stop.abort(new Error("enough"));
     await expect(asked).rejects.toThrow("enough");

@@ -2,7 +2,9 @@ import { problemSchema } from "@coop/protocol";
 import type { Problem } from "@coop/protocol";
 import type { z } from "zod";
 import { CliError } from "./cli-error.ts";
+import type { CliErrorCode } from "./cli-error.ts";
 import type { KeySource } from "./home.ts";
+import type { Hint } from "./invocation.ts";
 
 /** The co-op's HTTP surface. Every method throws a CliError that says what to do. */
 export interface CoopClient {
@@ -22,6 +24,7 @@ type Headers = Readonly<Record<string, string>>;
 export interface ClientOptions {
   readonly url: string;
   readonly source: KeySource;
+  readonly hint: Hint;
   /** Gives up what is under way. */
   readonly signal: AbortSignal;
   /** Longest wait for an answer that does not stream, ms. */
@@ -105,24 +108,45 @@ export function notAnswered(url: string, signal: AbortSignal, error: unknown): u
 
 const NOBODY_THERE = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"] as const;
 
-async function refusal(response: Response, { url, source }: ClientOptions): Promise<CliError> {
-  const problem = problemSchema.safeParse(parseJson(await response.text()));
-  if (!problem.success) {
-    return new CliError(
-      "not-a-coop",
-      `What answers at ${url} (status ${response.status}) is no co-op's server.`,
-    );
+/** An answer that is no success. */
+export class RefusedError extends CliError {
+  readonly status: number;
+  /** What the co-op said; null when something else answered in its place. */
+  readonly problem: Problem | null;
+  /** How long it asks to wait before the next try, ms; null when it names none. */
+  readonly retryAfterMs: number | null;
+  /** False: it says that the same request will be refused again. */
+  readonly mayRepeat: boolean;
+
+  constructor(code: CliErrorCode, message: string, response: Response, problem: Problem | null) {
+    super(code, message);
+    this.status = response.status;
+    this.problem = problem;
+    const afterS = Number(response.headers.get("retry-after") ?? Number.NaN);
+    this.retryAfterMs = Number.isFinite(afterS) ? Math.max(0, afterS) * 1000 : null;
+    this.mayRepeat = response.headers.get("x-should-retry") !== "false";
   }
-  if (response.status === 401) return unauthorized(problem.data, source);
-  return new CliError("refused", describeProblem(problem.data));
 }
 
-function unauthorized({ error }: Problem, { key, place }: KeySource): CliError {
-  const remedy =
-    "An operator makes one with `coop keys create MEMBER`; give it in COOP_API_KEY. On the server's machine, COOP_HOME tells where operator.key lies.";
+async function refusal(response: Response, options: ClientOptions): Promise<RefusedError> {
+  const text = await response.text().catch((error: unknown) => {
+    throw notAnswered(options.url, options.signal, error);
+  });
+  const { data: problem } = problemSchema.safeParse(parseJson(text));
+  if (problem === undefined) {
+    const message = `What answers at ${options.url} (status ${response.status}) is no co-op's server.`;
+    return new RefusedError("not-a-coop", message, response, null);
+  }
+  return response.status === 401
+    ? new RefusedError("no-key", unauthorized(problem, options), response, problem)
+    : new RefusedError("refused", describeProblem(problem), response, problem);
+}
+
+function unauthorized({ error }: Problem, { source: { key, place }, hint }: ClientOptions): string {
+  const remedy = `An operator makes one with \`${hint("keys create MEMBER")}\`; give it in COOP_API_KEY. On the server's machine, COOP_HOME tells where operator.key lies.`;
   return key === null
-    ? new CliError("no-key", `No key: COOP_API_KEY is not set, and there is no ${place}. ${remedy}`)
-    : new CliError("no-key", `${error.message} The key came from ${place}. ${remedy}`);
+    ? `No key: COOP_API_KEY is not set, and there is no ${place}. ${remedy}`
+    : `${error.message} The key came from ${place}. ${remedy}`;
 }
 
 /** A refusal in words: what is wrong, the field, and what each node objected to. */

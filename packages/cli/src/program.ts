@@ -11,6 +11,7 @@ import { up } from "./coop-up/up.ts";
 import { runDemo } from "./demo/demo.ts";
 import { coopHome, findKey } from "./home.ts";
 import type { Environment } from "./home.ts";
+import { hintsFor } from "./invocation.ts";
 import type { Output } from "./output.ts";
 
 export interface ProgramDeps {
@@ -107,7 +108,8 @@ async function contextOf(
     );
   }
   const source = await findKey(environment, home);
-  return { client: createClient({ url: url.replace(/\/+$/, ""), source, signal }), output, json };
+  const hint = hintsFor(environment);
+  return { client: createClient({ url: url.replace(/\/+$/, ""), source, hint, signal }), output, json, hint };
 }
 
 interface UpFlags {

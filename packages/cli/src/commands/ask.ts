@@ -77,13 +77,13 @@ async function showAnswer({ output, json }: CommandContext, response: Response):
   throw new CliError("job-failed", "The answer broke off: the server went away. Ask again.");
 }
 
-async function whereItRan({ client }: CommandContext, job: JobView): Promise<string> {
+async function whereItRan({ client, hint }: CommandContext, job: JobView): Promise<string> {
   const { data: nodes } = await client.get("/v1/nodes", nodeListSchema);
   const simulated = nodes.find(({ id }) => id === job.node)?.machine.simulated === true;
   const took =
     job.finishedAtMs === null ? "" : ` in ${seconds((job.finishedAtMs - job.submittedAtMs) / 1000)}`;
   return (
     `${job.nodeName ?? job.node ?? "?"}${simulated ? " (simulated)" : ""} with ${job.model ?? "?"} (${job.tier ?? "?"}): ` +
-    `${count(job.promptTokens ?? 0)} + ${count(job.outputTokens)} tokens${took}. Why there: coop explain ${job.id}`
+    `${count(job.promptTokens ?? 0)} + ${count(job.outputTokens)} tokens${took}. Why there: ${hint(`explain ${job.id}`)}`
   );
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createClient } from "../client.ts";
+import { hintsFor } from "../invocation.ts";
 import { buildJobView, buildNodeRow, buildPlacement, costed, tierBelow } from "../testing/builders.ts";
 import { captureOutput } from "../testing/captured-output.ts";
 import type { CapturedOutput } from "../testing/captured-output.ts";
@@ -23,11 +24,12 @@ async function bench(replies: Readonly<Record<string, Reply>>, json = false): Pr
   );
   const output = captureOutput();
   const source = { key: "coop_a_b", place: "a test" };
-  const client = createClient({ url: coop.url, source, signal: new AbortController().signal });
+  const hint = hintsFor({});
+  const client = createClient({ url: coop.url, source, hint, signal: new AbortController().signal });
   return {
     coop,
     output,
-    context: { client, output, json },
+    context: { client, output, json, hint },
     [Symbol.asyncDispose]: () => coop[Symbol.asyncDispose](),
   };
 }

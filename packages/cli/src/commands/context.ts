@@ -1,4 +1,5 @@
 import type { CoopClient } from "../client.ts";
+import type { Hint } from "../invocation.ts";
 import type { Output } from "../output.ts";
 
 /** What every command that asks a server works with. */
@@ -7,4 +8,5 @@ export interface CommandContext {
   readonly output: Output;
   /** Print JSON for programs instead of text for people. */
   readonly json: boolean;
+  readonly hint: Hint;
 }

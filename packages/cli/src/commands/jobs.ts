@@ -24,7 +24,7 @@ export async function listJobs(context: CommandContext, { all, limit }: JobsOpti
     return;
   }
   if (jobs.length === 0) {
-    output.line('No jobs yet. Make one: coop ask "Why is the sky blue?"');
+    output.line(`No jobs yet. Make one: ${context.hint('ask "Why is the sky blue?"')}`);
     return;
   }
   for (const line of jobTable(jobs, all)) output.line(line);

@@ -11,7 +11,7 @@ export interface AddMemberOptions {
 
 /** Adds a member; the key is made apart, so that it is shown when it is wanted. */
 export async function addMember(
-  { client, output, json }: CommandContext,
+  { client, output, json, hint }: CommandContext,
   { name, operator, quotaTokens }: AddMemberOptions,
 ): Promise<void> {
   const member = await client.post(
@@ -20,7 +20,8 @@ export async function addMember(
     memberViewSchema,
   );
   if (json) output.json(member);
-  else output.line(`${member.name} is a member (${member.id}). Make a key: coop keys create ${member.id}`);
+  else
+    output.line(`${member.name} is a member (${member.id}). Make a key: ${hint(`keys create ${member.id}`)}`);
 }
 
 export async function listMembers({ client, output, json }: CommandContext): Promise<void> {

@@ -4,14 +4,14 @@ import { GIB, renderTable, timeOfDay } from "../output.ts";
 import type { CommandContext } from "./context.ts";
 
 /** Lists the co-op's nodes, each with its models and what they can do. */
-export async function listNodes({ client, output, json }: CommandContext): Promise<void> {
+export async function listNodes({ client, output, json, hint }: CommandContext): Promise<void> {
   const list = await client.get("/v1/nodes", nodeListSchema);
   if (json) {
     output.json(list);
     return;
   }
   if (list.data.length === 0) {
-    output.line("No node has joined yet. Invite one: coop invite-node");
+    output.line(`No node has joined yet. Invite one: ${hint("invite-node")}`);
     return;
   }
   const rows = list.data.flatMap(nodeRows);

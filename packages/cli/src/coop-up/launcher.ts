@@ -8,6 +8,7 @@ import { createClient } from "../client.ts";
 import type { CoopClient } from "../client.ts";
 import { operatorKeyPath, readIfThere } from "../home.ts";
 import type { Environment } from "../home.ts";
+import { hintsFor } from "../invocation.ts";
 import { createProgramLog } from "./program-log.ts";
 import { supervise } from "./supervise.ts";
 import type { ProgramSpec, Supervised } from "./supervise.ts";
@@ -64,7 +65,7 @@ export interface Launcher {
 }
 
 export function createLauncher(options: LauncherOptions): Launcher {
-  const { home, say, signal } = options;
+  const { home, environment, say, signal } = options;
   const started = new AsyncDisposableStack();
   const keepRunning = async <T>(spec: ProgramSpec<T>, logName: string): Promise<Supervised<T>> => {
     const log = await createProgramLog(join(home, "logs", `${logName}.log`));
@@ -86,7 +87,12 @@ export function createLauncher(options: LauncherOptions): Launcher {
       const key = await readIfThere(path);
       if (key === null)
         throw new CliError("file-unreadable", `The server wrote no operator's key to ${path}.`);
-      return createClient({ url: server.ready, source: { key: key.trim(), place: path }, signal });
+      return createClient({
+        url: server.ready,
+        source: { key: key.trim(), place: path },
+        hint: hintsFor(environment),
+        signal,
+      });
     },
     async startMachines(speedup) {
       const machines = await keepRunning(machinesSpec(options, speedup), "machines");

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import type { Environment } from "../home.ts";
 import { operatorKeyPath } from "../home.ts";
+import { hintsFor } from "../invocation.ts";
 import type { Output } from "../output.ts";
 import { createLauncher } from "./launcher.ts";
 import type { AgentOptions } from "./launcher.ts";
@@ -35,7 +36,7 @@ export async function up(options: UpOptions): Promise<void> {
     const names = engines.agents.map(({ name }) => name);
     say(`starting ${names.length === 1 ? "the agent" : "the agents"} of ${names.join(", ")}`);
     await launcher.startAgents(client, engines.agents);
-    for (const line of welcome(client.url, operatorKeyPath(home), names, engines.about, home)) say(line);
+    for (const line of welcome(client.url, operatorKeyPath(home), names, engines.about, options)) say(line);
     await aborted(signal);
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -81,8 +82,9 @@ function welcome(
   keyPath: string,
   names: readonly string[],
   about: string,
-  home: string,
+  { home, environment }: UpOptions,
 ): string[] {
+  const hint = hintsFor(environment);
   const usual = url === "http://127.0.0.1:7070" ? "" : `COOP_URL=${url} `;
   return [
     "",
@@ -90,11 +92,11 @@ function welcome(
     `  machines   ${names.join(", ")}`,
     `             ${about}`,
     `  your key   ${keyPath}`,
-    `  try it     ${usual}npm run coop -- ask "Why is the sky blue?"`,
+    `  try it     ${usual}${hint('ask "Why is the sky blue?"')}`,
     `             curl ${url}/v1/chat/completions -H "Authorization: Bearer $(cat '${keyPath}')" \\`,
     `               -d '{"model": "coop/edge", "messages": [{"role": "user", "content": "Hello!"}]}'`,
-    `  look       ${usual}npm run coop -- nodes`,
-    `  invite     ${usual}npm run coop -- invite-node     a machine, of yours or of another member`,
+    `  look       ${usual}${hint("nodes")}`,
+    `  invite     ${usual}${hint("invite-node")}     a machine, of yours or of another member`,
     `  logs       ${home}/logs`,
     `  stop       Ctrl-C`,
     "",
