@@ -3,7 +3,7 @@
  * job succeeds in the end, an attached stream ends in words, and the books add up.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { auditBooks, openBooks, readBooks } from "../harness/books.ts";
+import { auditBooks, auditQueue, openBooks, readBooks } from "../harness/books.ts";
 import { killAndRestart, readJob, submitDetached, untilEnded, untilJob } from "../harness/chaos.ts";
 import type { Role, Victim } from "../harness/chaos.ts";
 import { startCluster } from "../harness/cluster.ts";
@@ -125,12 +125,13 @@ describe("kill -9 at a planted moment", () => {
     expect((await untilEnded(cluster, member, next, 20_000)).state).toBe("succeeded");
   });
 
-  it("leaves books that add up", async () => {
+  it("leaves books that add up, and a queue that agrees with them", async () => {
     const redis = await openBooks(cluster.home);
     try {
       await expect
         .poll(async () => auditBooks(await readBooks(redis)), { timeout: 60_000, interval: 500 })
         .toEqual([]);
+      await expect.poll(() => auditQueue(redis), { timeout: 60_000, interval: 500 }).toEqual([]);
     } finally {
       redis.disconnect();
     }

@@ -111,8 +111,8 @@ describe("everything written, after jobs that went every way", () => {
     expect((await readJob(cluster, ada, id)).state).toBe("cancelled");
   }
 
-  /** A folder's files as text, without those whose purpose is to keep a secret. */
-  async function filesIn(folder: string): Promise<ReadonlyMap<string, string>> {
+  /** A folder's files as text, by their paths in it. */
+  async function filesIn(folder: string): Promise<Map<string, string>> {
     const texts = new Map<string, string>();
     for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
       const path = join(entry.parentPath, entry.name);

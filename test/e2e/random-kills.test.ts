@@ -4,7 +4,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { createSeededRandom } from "@coop/core/testing";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { auditBooks, openBooks, readBooks } from "../harness/books.ts";
+import { auditBooks, auditQueue, openBooks, readBooks } from "../harness/books.ts";
 import { killAndRestart, submitDetached, untilEnded } from "../harness/chaos.ts";
 import type { Role, Victim } from "../harness/chaos.ts";
 import { startCluster } from "../harness/cluster.ts";
@@ -69,6 +69,7 @@ it(`loses nothing over ${KILLS} kills`, { timeout: KILLS * 6_000 + 120_000 }, as
     await expect
       .poll(async () => auditBooks(await readBooks(redis)), { timeout: 60_000, interval: 1_000 })
       .toEqual([]);
+    await expect.poll(() => auditQueue(redis), { timeout: 60_000, interval: 1_000 }).toEqual([]);
     const books = await readBooks(redis);
     expect(accepted.filter((id) => !books.jobs.has(id))).toEqual([]);
   } finally {

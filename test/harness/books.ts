@@ -97,3 +97,45 @@ export function auditBooks(books: Books): readonly string[] {
     wrong.push(`ledger debits nodes ${-totals.toNode}, accounts say ${books.nodes.used}`);
   return wrong;
 }
+
+/** As many succeeded jobs stay in the queue; older ones make way. */
+const KEPT_COMPLETED = 1_000;
+
+/** Where BullMQ may have a job at rest, by the state of its hash: one that was cancelled before it ran is gone. */
+const MIRRORED: Readonly<Record<string, readonly string[]>> = {
+  queued: ["prioritized", "delayed"],
+  leased: ["active"],
+  running: ["active"],
+  succeeded: ["completed"],
+  failed: ["failed"],
+  cancelled: ["failed", "absent"],
+  expired: ["failed", "absent"],
+};
+
+/**
+ * Everything that an operator would see wrong in the BullMQ queue of a co-op at rest, in words: a job that is not
+ * where its hash says, one that has no hash, and a change that was not carried over.
+ */
+export async function auditQueue(redis: Redis): Promise<readonly string[]> {
+  const at = (name: string): string => `{coop}:jobs:${name}`;
+  const places = new Map<string, string>();
+  for (const name of ["prioritized", "delayed", "completed", "failed"])
+    for (const id of await redis.zrange(at(name), "0", "-1")) places.set(id, name);
+  for (const name of ["wait", "active"])
+    for (const id of await redis.lrange(at(name), 0, -1)) places.set(id, name);
+  const wrong: string[] = [];
+  const { jobs } = await readBooks(redis);
+  const isFull = (await redis.zcard(at("completed"))) >= KEPT_COMPLETED;
+  for (const [id, { state = "" }] of jobs) {
+    const place = places.get(id) ?? "absent";
+    const madeWay = state === "succeeded" && place === "absent" && isFull;
+    if (!madeWay && !MIRRORED[state]?.includes(place))
+      wrong.push(`${id} is ${state}, the queue has it as ${place}`);
+    const kept = await redis.exists(at(id));
+    if ((place !== "absent") !== (kept === 1))
+      wrong.push(`${id} is ${place}, with ${kept} record in the queue`);
+  }
+  for (const [id, place] of places) if (!jobs.has(id)) wrong.push(`${id} is ${place}, and no job`);
+  for (const id of await redis.zrange("{coop}:dirty", "0", "-1")) wrong.push(`${id} was not carried over`);
+  return wrong;
+}
