@@ -72,6 +72,18 @@ describe("coop up", () => {
     expect(await living(programs)).toEqual([]);
   });
 
+  it("takes its machines in again when its data are gone", async () => {
+    const home = join(folder, "home");
+    const first = run(["up", "--simulated", "--port", "0"]);
+    await first.line(/stop {7}Ctrl-C/);
+    expect(await first.stop()).toBe(0);
+    await rm(join(home, "redis"), { recursive: true });
+    const [, port = ""] = /up at http:\/\/127\.0\.0\.1:(\d+)/.exec(first.output()) ?? [];
+    const again = run(["up", "--simulated", "--port", port]);
+    await again.line(/stop {7}Ctrl-C/);
+    expect(await again.stop()).toBe(0);
+  });
+
   it("names the port that is taken, and leaves nothing behind", async () => {
     const first = run(["up", "--simulated", "--port", "0"]);
     const [, port = ""] = await first.line(/Your co-op is up at http:\/\/127\.0\.0\.1:(\d+)/);

@@ -13,6 +13,7 @@ import {
   memberListSchema,
   memberViewSchema,
   nodeListSchema,
+  nodeRegistrationListSchema,
   problemSchema,
   PROTOCOL_VERSION,
   proofText,
@@ -182,6 +183,9 @@ describe("joining", () => {
       body: JSON.stringify({ ...machine, id: ticket.id, secret: ticket.secret, ...changes }),
     });
 
+  const listed = async (node: string) =>
+    nodeRegistrationListSchema.parse(await (await admin("/nodes")).json()).data.find(({ id }) => id === node);
+
   test("with a token makes the machine its member's node, and proves who the server is", async () => {
     const { token, memberName, expiresAtMs, command } = await invite({ member: "bob" });
     expect([memberName, expiresAtMs - world.clock.now()]).toEqual(["bob", 15 * 60_000]);
@@ -203,7 +207,13 @@ describe("joining", () => {
       revokedAtMs: null,
     });
 
+    expect(await listed(answer.node)).toMatchObject({
+      name: "attic",
+      owner: world.bob.member.id,
+      revokedAtMs: null,
+    });
     expect((await admin(`/nodes/${answer.node}`, undefined, "DELETE")).status).toBe(204);
+    expect(await listed(answer.node)).toMatchObject({ revokedAtMs: world.clock.now() });
     expect((await world.deps.nodes.node(asNodeId(answer.node)))?.revokedAtMs).toBe(world.clock.now());
     expect((await admin("/nodes/nobody", undefined, "DELETE")).status).toBe(404);
   });

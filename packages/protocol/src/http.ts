@@ -190,6 +190,21 @@ export const createdJoinTokenSchema = z.object({
   command: z.string(),
 });
 
+/** `GET /admin/nodes`: every node that ever joined, also those that no longer may connect. */
+export const nodeRegistrationListSchema = z.object({
+  object: z.literal("list"),
+  data: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      owner: z.string(),
+      joinedAtMs: ms,
+      revokedAtMs: ms.nullable(),
+    }),
+  ),
+});
+export type NodeRegistrationList = z.infer<typeof nodeRegistrationListSchema>;
+
 /** Error body of every endpoint that has no dialect of its own, and of the OpenAI dialect. */
 export const problemSchema = z.object({
   error: z.object({

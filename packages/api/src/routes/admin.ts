@@ -1,7 +1,7 @@
 import { asMemberId, asNodeId } from "@coop/core";
-import type { Member, MemberStore } from "@coop/core";
+import type { Member, MemberStore, NodeRegistry } from "@coop/core";
 import { addMemberRequestSchema, createJoinTokenRequestSchema, createKeyRequestSchema } from "@coop/protocol";
-import type { KeyList, MemberView } from "@coop/protocol";
+import type { KeyList, MemberView, NodeRegistrationList } from "@coop/protocol";
 import { Hono } from "hono";
 import { digestSecret, makeKey } from "../api-key.ts";
 import type { ApiContext, ApiDefaults, ApiEnv } from "../deps.ts";
@@ -31,6 +31,7 @@ export function adminRoutes(deps: AdminRoutesDeps): Hono<ApiEnv> {
     return c.body(null, 204);
   });
   routes.post("/join-tokens", async (c) => createJoinToken(deps, c));
+  routes.get("/nodes", async (c) => c.json(await listNodes(deps.nodes)));
   routes.delete("/nodes/:id", async (c) => {
     const id = c.req.param("id");
     if (!(await deps.nodes.revokeNode(asNodeId(id), deps.clock.now())))
@@ -91,6 +92,17 @@ async function listKeys(members: MemberStore, wanted: string): Promise<KeyList> 
     id,
     defaultPrivacy,
     createdAtMs,
+    revokedAtMs,
+  }));
+  return { object: "list", data };
+}
+
+async function listNodes(registry: NodeRegistry): Promise<NodeRegistrationList> {
+  const data = (await registry.nodes()).map(({ id, name, owner, joinedAtMs, revokedAtMs }) => ({
+    id,
+    name,
+    owner,
+    joinedAtMs,
     revokedAtMs,
   }));
   return { object: "list", data };

@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import { createdJoinTokenSchema, nodeListSchema } from "@coop/protocol";
+import { createdJoinTokenSchema, nodeListSchema, nodeRegistrationListSchema } from "@coop/protocol";
 import type { NodeRow } from "@coop/protocol";
 import { setTimeout as pauseFor } from "node:timers/promises";
 import { z } from "zod";
@@ -185,8 +185,9 @@ function agentSpec(
 const identitySchema = z.object({ node: z.string(), serverUrl: z.url() });
 
 /**
- * A join token where the agent has not joined, or where the server has moved to another address since: its
- * former node is then removed, so that the machine is not listed twice.
+ * A join token where the agent has not joined, where the server no longer knows it because its data are gone, or
+ * where the server has moved to another address since: its former node is then removed, so that the machine is
+ * not listed twice.
  */
 async function tokenIfNeeded(
   { environment }: LauncherOptions,
@@ -196,16 +197,19 @@ async function tokenIfNeeded(
 ): Promise<string | null> {
   const kept = await readIfThere(join(agentHome, "identity.json"));
   const identity = kept === null ? null : identitySchema.safeParse(JSON.parse(kept)).data;
-  if (identity) {
+  if (identity && (await isRegistered(client, identity.node))) {
     const address = environment["COOP_PUBLIC_URL"] ?? client.url;
     if (new URL(identity.serverUrl).origin === new URL(address).origin) return null;
-    await client.send("DELETE", `/admin/nodes/${identity.node}`).catch((error: unknown) => {
-      if (!(error instanceof CliError && error.code === "refused")) throw error;
-    });
+    await client.send("DELETE", `/admin/nodes/${identity.node}`);
   }
   const body = owner === null ? {} : { member: owner };
   const { token } = await client.post("/admin/join-tokens", body, createdJoinTokenSchema);
   return token;
+}
+
+async function isRegistered(client: CoopClient, node: string): Promise<boolean> {
+  const { data } = await client.get("/admin/nodes", nodeRegistrationListSchema);
+  return data.some(({ id }) => id === node);
 }
 
 /** Until placement can use them: each is connected and has reported. */
