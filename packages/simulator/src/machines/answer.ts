@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { sampleOf } from "./json-sample.ts";
 
 /** Bytes that one simulated token stands for, in prompts and answers. */
 export const BYTES_PER_TOKEN = 4;
@@ -13,7 +14,22 @@ export interface Answer {
   readonly tokens: number;
   /** The token limit cut it. */
   readonly cut: boolean;
+  /** Calls of tools that it is instead of text. */
+  readonly toolCalls: readonly SimulatedCall[];
 }
+
+export interface SimulatedCall {
+  readonly name: string;
+  readonly arguments: unknown;
+}
+
+export interface SimulatedTool {
+  readonly name: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+/** Work that is done without words. */
+export const NO_ANSWER: Answer = { text: "", tokens: 0, cut: false, toolCalls: [] };
 
 export const countPromptTokens = (texts: readonly string[]): number =>
   texts.reduce(
@@ -29,19 +45,46 @@ export const tokenText = (answer: Answer, index: number): string =>
 export function composeAnswer(
   machineName: string,
   prompt: string,
-  options: { maxTokens: number; json: boolean; stop: readonly string[] },
+  options: {
+    maxTokens: number;
+    format: "text" | "json" | Readonly<Record<string, unknown>>;
+    stop: readonly string[];
+  },
 ): Answer {
-  const label = `[simulated ${machineName}]`;
-  const whole = options.json
-    ? JSON.stringify({ simulated: true, machine: machineName, note: "no model ran" })
-    : fill(
-        `${label} No model ran. A real machine would answer here, at about this speed and length.`,
-        wantedTokens(prompt, options.maxTokens),
-      );
-  const text = cutAtStop(whole, options.stop);
+  const text = cutAtStop(wholeText(machineName, prompt, options), options.stop);
   const wanted = Math.ceil(text.length / BYTES_PER_TOKEN);
   const tokens = Math.min(wanted, options.maxTokens);
-  return { text: text.slice(0, tokens * BYTES_PER_TOKEN), tokens, cut: tokens < wanted };
+  return { text: text.slice(0, tokens * BYTES_PER_TOKEN), tokens, cut: tokens < wanted, toolCalls: [] };
+}
+
+function wholeText(
+  machineName: string,
+  prompt: string,
+  { maxTokens, format }: Pick<Parameters<typeof composeAnswer>[2], "maxTokens" | "format">,
+): string {
+  if (format === "json")
+    return JSON.stringify({ simulated: true, machine: machineName, note: "no model ran" });
+  if (format !== "text") return JSON.stringify(sampleOf(format));
+  return fill(
+    `[simulated ${machineName}] No model ran. A real machine would answer here, at about this speed and length.`,
+    wantedTokens(prompt, maxTokens),
+  );
+}
+
+/** Calls each tool that the prompt names, or the first; as long an answer as it is in JSON. */
+export function composeCalls(
+  prompt: string,
+  tools: readonly [SimulatedTool, ...SimulatedTool[]],
+  maxTokens: number,
+): Answer {
+  const named = tools.filter(({ name }) => prompt.includes(name));
+  const toolCalls = (named.length > 0 ? named : [tools[0]]).map(({ name, parameters }) => ({
+    name,
+    arguments: sampleOf({ type: "object", ...parameters }),
+  }));
+  const wanted = Math.ceil(JSON.stringify(toolCalls).length / BYTES_PER_TOKEN);
+  const cut = wanted > maxTokens;
+  return { text: "", tokens: Math.min(wanted, maxTokens), cut, toolCalls: cut ? [] : toolCalls };
 }
 
 function wantedTokens(prompt: string, maxTokens: number): number {

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { z } from "zod";
-import { composeAnswer, countPromptTokens, embed, tokenText } from "./answer.ts";
+import { composeAnswer, composeCalls, countPromptTokens, embed, NO_ANSWER, tokenText } from "./answer.ts";
 import type { Answer } from "./answer.ts";
 import type { SimulatedMachine } from "./fleet.ts";
 import { createPhysics } from "./physics.ts";
@@ -148,31 +148,34 @@ export async function startSimulatedOllama(
         `the input length (${promptTokens} tokens) exceeds the context length (${contextTokens} tokens)`,
       );
     }
-    const answer = composeAnswer(machine.name, texts.join("\n"), {
-      maxTokens: Math.max(1, body.options.num_predict ?? DEFAULT_OUTPUT_TOKENS),
-      json: body.format !== undefined && body.format !== "",
-      stop: body.options.stop ?? [],
-    });
-    const line = (content: string, rest: Record<string, unknown>): string =>
-      `${JSON.stringify({ model: body.model, created_at: new Date().toISOString(), message: { role: "assistant", content }, ...rest })}\n`;
+    const answer = answerTo(machine.name, body);
+    const toolCalls =
+      answer.toolCalls.length === 0
+        ? {}
+        : { tool_calls: answer.toolCalls.map((call) => ({ function: call })) };
+    const line = (message: Record<string, unknown>, rest: Record<string, unknown>): string =>
+      `${JSON.stringify({ model: body.model, created_at: new Date().toISOString(), message: { role: "assistant", ...message }, ...rest })}\n`;
     serve(
       { model, promptTokens, answer, contextTokens, response },
       {
         onProgress(one) {
           const produced = Math.floor(one.generation.produced + 1e-6);
-          if (!body.stream || produced <= one.written) return;
+          if (!body.stream || answer.text === "" || produced <= one.written) return;
           if (!response.headersSent) response.writeHead(200, { "content-type": "application/x-ndjson" });
           let lines = "";
           for (; one.written < produced; one.written += 1)
-            lines += line(tokenText(answer, one.written), { done: false });
+            lines += line({ content: tokenText(answer, one.written) }, { done: false });
           response.write(lines);
         },
         onFinish(one) {
-          const last = line(body.stream ? "" : answer.text, {
-            done: true,
-            done_reason: answer.cut ? "length" : "stop",
-            ...timingsOf(one.generation),
-          });
+          const last = line(
+            { content: body.stream ? "" : answer.text, ...toolCalls },
+            {
+              done: true,
+              done_reason: answer.cut ? "length" : "stop",
+              ...timingsOf(one.generation),
+            },
+          );
           if (!response.headersSent)
             response.writeHead(200, {
               "content-type": body.stream ? "application/x-ndjson" : "application/json",
@@ -201,9 +204,8 @@ export async function startSimulatedOllama(
       return;
     }
     const contextTokens = body.options.num_ctx ?? DEFAULT_CONTEXT_TOKENS;
-    const answer: Answer = { text: "", tokens: 0, cut: false };
     serve(
-      { model, promptTokens: 0, answer, contextTokens, response },
+      { model, promptTokens: 0, answer: NO_ANSWER, contextTokens, response },
       { onProgress: () => undefined, onFinish: () => done("load") },
     );
   }
@@ -211,13 +213,12 @@ export async function startSimulatedOllama(
   function embedAll(body: z.infer<typeof embedRequestSchema>, response: ServerResponse): void {
     const model = modelOf(body.model);
     const inputs = typeof body.input === "string" ? [body.input] : body.input;
-    const answer: Answer = { text: "", tokens: 0, cut: false };
     const promptTokens = countPromptTokens(inputs);
     serve(
       {
         model,
         promptTokens,
-        answer,
+        answer: NO_ANSWER,
         contextTokens: body.options.num_ctx ?? DEFAULT_CONTEXT_TOKENS,
         response,
       },
@@ -311,6 +312,20 @@ export async function startSimulatedOllama(
       if (timer) clearTimeout(timer);
     },
   };
+}
+
+/** A model calls tools when it has some and is not reading what they gave. */
+function answerTo(machineName: string, body: z.infer<typeof chatRequestSchema>): Answer {
+  const prompt = body.messages.map((message) => message.content).join("\n");
+  const maxTokens = Math.max(1, body.options.num_predict ?? DEFAULT_OUTPUT_TOKENS);
+  const [first, ...others] = body.tools.map((tool) => tool.function);
+  if (first !== undefined && body.messages.at(-1)?.role !== "tool")
+    return composeCalls(prompt, [first, ...others], maxTokens);
+  return composeAnswer(machineName, prompt, {
+    maxTokens,
+    format: body.format === undefined || body.format === "" ? "text" : body.format,
+    stop: body.options.stop ?? [],
+  });
 }
 
 function parse<T>(schema: z.ZodType<T>, body: unknown): T {

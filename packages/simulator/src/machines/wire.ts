@@ -19,6 +19,13 @@ export const chatRequestSchema = z.object({
       z.object({ role: z.string(), content: z.string().default(""), images: z.array(z.string()).optional() }),
     )
     .default([]),
+  tools: z
+    .array(
+      z.object({
+        function: z.object({ name: z.string(), parameters: z.record(z.string(), z.unknown()).default({}) }),
+      }),
+    )
+    .default([]),
   stream: z.boolean().default(true),
   format,
   options,
