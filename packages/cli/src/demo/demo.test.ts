@@ -161,14 +161,30 @@ it("takes quantiles that are values", () => {
 });
 
 it("fits its tables into 100 columns", () => {
+  const dearest = { studio: [costed("llama3.3:70b", 99)], air: [costed("llama3.3:70b", 99.4)] };
   const jobs = [
     record({
       phase: "mixed",
       task: "commit message",
-      job: buildJobView({ requested: "coop/local-small", privacy: "own" }),
+      job: buildJobView({
+        requested: "coop/local-large",
+        privacy: "own",
+        nodeName: "studio",
+        model: "llama3.3:70b",
+      }),
+      placement: buildPlacement(dearest, {
+        kind: "assigned",
+        node: "node_studio",
+        nodeName: "studio",
+        model: "llama3.3:70b",
+        tier: "local-large",
+      }),
     }),
     record(),
   ];
+  const [, mixed] = placementTable(records(jobs));
+  expect(mixed).toMatch(/commit message +chidi +large, own +studio +llama3\.3:70b .* 99 s +air 99 s$/);
   const tables = [placementTable, nodeTable, waitTable, memberTable].flatMap((table) => table(records(jobs)));
   expect(Math.max(...tables.map((line) => line.length))).toBeLessThanOrEqual(100);
+  expect(tables.join("")).not.toContain("…");
 });

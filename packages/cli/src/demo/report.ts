@@ -17,12 +17,12 @@ export function placementTable({ jobs }: DemoRecords): string[] {
     .map((record) => [
       record.task,
       record.member,
-      record.job.privacy === "own" ? `${tierOf(record)}, own` : tierOf(record),
+      record.job.privacy === "own" ? `${shortTier(record)}, own` : shortTier(record),
       record.job.nodeName ?? record.job.state,
       record.job.model ?? "",
       secondsOrDash(waitS(record)),
       count(tokensOf(record)),
-      whyThere(record),
+      ...whyThere(record),
     ]);
   return renderTable(
     [
@@ -30,30 +30,30 @@ export function placementTable({ jobs }: DemoRecords): string[] {
       { heading: "MEMBER" },
       { heading: "ASKED FOR" },
       { heading: "NODE" },
-      { heading: "MODEL" },
+      { heading: "MODEL", flexible: true },
       right("WAIT"),
       right("TOKENS"),
-      { heading: "COST THERE, ELSEWHERE", flexible: true },
+      right("COST"),
+      { heading: "ELSEWHERE" },
     ],
     rows,
   );
 }
 
 const tierOf = ({ job }: JobRecord): string => job.requested.replace(/^coop\//, "");
+const shortTier = (record: JobRecord): string => tierOf(record).replace(/^local-/, "");
 const tokensOf = ({ job }: JobRecord): number => (job.promptTokens ?? 0) + job.outputTokens;
 const secondsOrDash = (value: number | null): string => (value === null ? "-" : seconds(value));
 
 /** The chosen option's cost beside the best on another node. */
-function whyThere({ placement }: JobRecord): string {
-  if (placement === null || placement.decision.kind !== "assigned") return "never placed";
+function whyThere({ placement }: JobRecord): readonly [cost: string, elsewhere: string] {
+  if (placement === null || placement.decision.kind !== "assigned") return ["-", "never placed"];
   const { nodeName, model } = placement.decision;
   const options = costedOptions(placement);
   const chosen = options.find((option) => option.nodeName === nodeName && option.model === model);
   const other = options.find((option) => option.nodeName !== nodeName);
-  const cost = chosen === undefined ? "" : `cost ${seconds(chosen.cost.totalS)}`;
-  return other === undefined
-    ? `${cost}, no other can`
-    : `${cost}, ${other.nodeName} ${seconds(other.cost.totalS)}`;
+  const cost = secondsOrDash(chosen?.cost.totalS ?? null);
+  return [cost, other === undefined ? "no other can" : `${other.nodeName} ${seconds(other.cost.totalS)}`];
 }
 
 /** What each node did. */
