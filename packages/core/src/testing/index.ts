@@ -11,3 +11,4 @@ export * from "./memory-node-registry.ts";
 export * from "./memory-accounts.ts";
 export * from "./memory-output-log.ts";
 export * from "./memory-job-store.ts";
+export * from "./json-paths.ts";
