@@ -185,6 +185,16 @@ describe("an engine that cannot serve", () => {
     });
   });
 
+  test("for want of a model says how to fetch one", async () => {
+    const { look, ollama } = await startReporter();
+    ollama.models = [];
+    expect(await look()).toMatchObject({
+      engineProblem:
+        "ollama 0.35.1 has no model, so this node serves nothing; fetch one here, such as: ollama pull llama3.2:3b",
+      report: { models: [] },
+    });
+  });
+
   test("and one whose list fails, too", async () => {
     const { look, ollama } = await startReporter();
     ollama.script("/api/tags", { do: "refuse", status: 500, body: '{"error":"disk"}' });

@@ -7,6 +7,7 @@ import type {
   Engine,
   EngineDescription,
   EngineModel,
+  EngineModels,
   EngineOutcome,
   GenerateRequest,
   SimulatedEngine,
@@ -108,7 +109,7 @@ export async function startNodeReporter(deps: NodeReporterDeps): Promise<NodeRep
       return {
         machine: machineOf(description, host, deps.agentVersion),
         report: nodeReport(canServe ? reports : [], host, slots.total, allowance, health.unhealthy()),
-        engineProblem: engineProblem(description, listed.kind === "listed" ? null : listed.message),
+        engineProblem: engineProblem(description, listed),
       };
     },
     observe(model, outcome) {
@@ -236,9 +237,11 @@ function spedUp(prior: ModelCapacity, speedup: number): ModelCapacity {
   };
 }
 
-function engineProblem(description: EngineDescription, listingProblem: string | null): string | null {
+function engineProblem(description: EngineDescription, listed: EngineModels): string | null {
   if (description.kind === "refused") return description.message;
-  return listingProblem;
+  if (listed.kind !== "listed") return listed.message;
+  if (listed.models.length > 0) return null;
+  return `${description.engine} has no model, so this node serves nothing; fetch one here, such as: ollama pull llama3.2:3b`;
 }
 
 /** One token, or one vector: enough to know that the model generates. Never sent to a cloud. */
