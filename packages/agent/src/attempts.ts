@@ -176,7 +176,7 @@ export class Attempts {
       return;
     }
     const limits = generateLimits(report.capacity, assign);
-    log.info({ job, epoch, model: assign.model }, "attempt begins");
+    log.debug({ job, epoch, model: assign.model }, "attempt begins");
     const { contextTokens } = report;
     this.#attempts.set(key, Attempt.start(deps, { assign, slot, contextTokens, limits }, link));
   }

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { assertNever } from "@coop/core";
 import type { Log } from "@coop/core";
 import {
+  createTurnBatch,
   decodeSchedulerFrame,
   encodeFrame,
   MAX_AGENT_FRAME_BYTES,
@@ -80,6 +81,7 @@ class Session implements SchedulerLink {
   readonly #signal: AbortSignal;
   readonly #resolve: (end: SessionEnd) => void;
   #state: SessionState = { state: "dialing" };
+  #beforeWrite: () => void = () => undefined;
 
   constructor(deps: SessionDeps, socketUrl: string, signal: AbortSignal, resolve: (end: SessionEnd) => void) {
     this.#deps = deps;
@@ -94,6 +96,7 @@ class Session implements SchedulerLink {
 
   open(): void {
     const socket = this.#socket;
+    socket.on("upgrade", (response) => (this.#beforeWrite = createTurnBatch(response.socket)));
     socket.on("open", () => this.#opened());
     socket.on("message", (data, isBinary) => this.#received(data, isBinary));
     socket.on("ping", () => this.#heard());
@@ -202,6 +205,7 @@ class Session implements SchedulerLink {
   }
 
   #write(text: string): void {
+    this.#beforeWrite();
     this.#socket.send(text, (error) => {
       if (error) this.#finish(`a frame could not be sent: ${error.message}`);
     });

@@ -7,6 +7,7 @@ export * from "./agent-to-scheduler.ts";
 export * from "./scheduler-to-agent.ts";
 export * from "./proof.ts";
 export * from "./codec.ts";
+export * from "./turn-batch.ts";
 export * from "./join.ts";
 export * from "./http.ts";
 export * from "./placement.ts";

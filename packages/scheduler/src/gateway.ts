@@ -45,7 +45,7 @@ export function createGateway(deps: ResolvedDeps, role: () => Role): Gateway & {
   });
 
   /** Speaks with one connection in one term of leadership. */
-  const challenge = (socket: WebSocket, term: Term): void => {
+  const challenge = (socket: WebSocket, stream: Duplex, term: Term): void => {
     const nonce = randomBytes(32).toString("base64url");
     const impatience = setTimeout(() => link.terminate("no hello in time"), timing.handshakeMs);
     let stage: Stage = { kind: "challenged", impatience };
@@ -75,7 +75,7 @@ export function createGateway(deps: ResolvedDeps, role: () => Role): Gateway & {
         case "over":
       }
     };
-    const link = createNodeLink(socket, {
+    const link = createNodeLink(socket, stream, {
       log,
       metrics,
       onFrame: hear,
@@ -98,30 +98,40 @@ export function createGateway(deps: ResolvedDeps, role: () => Role): Gateway & {
     });
   };
 
-  const greet = (socket: WebSocket): void => {
+  const greet = (socket: WebSocket, stream: Duplex): void => {
     const now = role();
     if (now.kind === "following") {
       const message = now.leader === null ? "no server leads yet" : `the leader is ${now.leader}`;
-      return turnAway(socket, { reason: "not-leader", message, retryAfterMs: 1_000, leader: now.leader });
+      return turnAway(socket, stream, {
+        reason: "not-leader",
+        message,
+        retryAfterMs: 1_000,
+        leader: now.leader,
+      });
     }
     const waitMs = admission.take();
-    if (waitMs === 0) return challenge(socket, now.term);
-    turnAway(socket, {
+    if (waitMs === 0) return challenge(socket, stream, now.term);
+    turnAway(socket, stream, {
       reason: "overloaded",
       message: "too many nodes connect at once",
       retryAfterMs: waitMs,
       leader: null,
     });
   };
-  const turnAway = (socket: WebSocket, refusal: Refusal): void => {
+  const turnAway = (socket: WebSocket, stream: Duplex, refusal: Refusal): void => {
     const unheard = (): void => log.debug({}, "nothing is heard from an agent that was turned away");
-    createNodeLink(socket, { log, metrics, onFrame: unheard, onBadFrame: unheard, onClosed: unheard }).refuse(
-      refusal,
-    );
+    createNodeLink(socket, stream, {
+      log,
+      metrics,
+      onFrame: unheard,
+      onBadFrame: unheard,
+      onClosed: unheard,
+    }).refuse(refusal);
   };
 
   return {
-    handleUpgrade: (request, socket, head) => server.handleUpgrade(request, socket, head, greet),
+    handleUpgrade: (request, stream, head) =>
+      server.handleUpgrade(request, stream, head, (socket) => greet(socket, stream)),
     close() {
       for (const client of server.clients) client.terminate();
       server.close();

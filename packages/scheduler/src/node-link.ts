@@ -1,7 +1,7 @@
 import type { Log } from "@coop/core";
 import type { Metrics } from "@coop/metrics";
-import { decodeAgentFrame, encodeFrame, MAX_SCHEDULER_FRAME_BYTES } from "@coop/protocol";
-import type { AgentFrame, SchedulerFrame } from "@coop/protocol";
+import { createTurnBatch, decodeAgentFrame, encodeFrame, MAX_SCHEDULER_FRAME_BYTES } from "@coop/protocol";
+import type { AgentFrame, Corkable, SchedulerFrame } from "@coop/protocol";
 import type { RawData, WebSocket } from "ws";
 
 /** Bytes that may wait to be sent to one agent: two of the largest frames. Beyond, it is not reading. */
@@ -46,7 +46,8 @@ export interface NodeLinkDeps {
   readonly onClosed: () => void;
 }
 
-export function createNodeLink(socket: WebSocket, deps: NodeLinkDeps): NodeLink {
+/** @param stream what the WebSocket writes to */
+export function createNodeLink(socket: WebSocket, stream: Corkable, deps: NodeLinkDeps): NodeLink {
   const { log, metrics } = deps;
   let state: LinkState = { kind: "open", missedPings: 0 };
 
@@ -64,8 +65,10 @@ export function createNodeLink(socket: WebSocket, deps: NodeLinkDeps): NodeLink 
     socket.terminate();
     shut("closed");
   };
+  const beforeWrite = createTurnBatch(stream);
   const write = (frame: SchedulerFrame): void => {
     metrics.frame("to-agent", frame.kind);
+    beforeWrite();
     socket.send(encodeFrame(frame));
   };
 
