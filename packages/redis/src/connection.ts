@@ -17,9 +17,33 @@ const silenceMs = 10_000;
 const firstRetryMs = 50;
 const longestRetryMs = 2_000;
 
+/**
+ * Commands of one turn of the event loop leave in one piece: a system call for many, and one append to disk for
+ * many in Redis. Their order stays as it was and each has its own answer; nothing waits beyond the turn.
+ */
+class TurnBatchedRedis extends Redis {
+  #held: Redis["stream"] | null = null;
+
+  override sendCommand(...[command, stream]: Parameters<Redis["sendCommand"]>): unknown {
+    this.#hold();
+    return super.sendCommand(command, stream);
+  }
+
+  #hold(): void {
+    if (this.#held !== null || this.status !== "ready") return;
+    const held = this.stream;
+    this.#held = held;
+    held.cork();
+    setImmediate(() => {
+      this.#held = null;
+      held.uncork();
+    });
+  }
+}
+
 /** Opens a connection that heals by itself. Losing and regaining it is logged, once each. */
 export function openConnection(address: RedisAddress, use: ConnectionUse, name: string, log: Log): Redis {
-  const redis = new Redis(
+  const redis = new TurnBatchedRedis(
     Object.assign(addressOptions(address), useOptions(use), {
       connectionName: `coop-${name}`,
       replyMapping: "legacy" as const,
