@@ -234,13 +234,14 @@ async function* embed(
   let promptTokens = 0;
   for (let from = 0; from < request.inputs.length; from += INPUTS_PER_CALL) {
     const input = request.inputs.slice(from, from + INPUTS_PER_CALL);
-    const call = transport.client(watch.signal).embed({
+    const body = {
       model: request.model,
       input,
       truncate: false,
       options: { num_ctx: request.contextTokens },
       ...(request.dimensions === undefined ? {} : { dimensions: request.dimensions }),
-    });
+    };
+    const call = transport.ask("/api/embed", body, watch.signal);
     const { embeddings, prompt_eval_count: counted } = embedSchema.parse(
       await watch.await("first-token", call),
     );

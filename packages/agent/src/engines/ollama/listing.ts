@@ -41,7 +41,7 @@ export function createListing({
     };
     const showOne = async (tag: Tag): Promise<Show | null> => {
       try {
-        return showSchema.parse(await transport.client(signal).show({ model: tag.name }));
+        return showSchema.parse(await transport.ask("/api/show", { model: tag.name }, signal));
       } catch (error) {
         if (signal.aborted) throw error;
         if (!(error instanceof EngineFault || error instanceof z.ZodError)) throw error;
@@ -61,10 +61,9 @@ export function createListing({
     isCloud: (model) => cloudModels.has(model),
     async models(signal) {
       try {
-        const client = transport.client(signal);
         const [tags, ps] = await Promise.all([
-          client.list().then((answer) => tagsSchema.parse(answer).models),
-          client.ps().then((answer) => psSchema.parse(answer).models),
+          transport.ask("/api/tags", null, signal).then((answer) => tagsSchema.parse(answer).models),
+          transport.ask("/api/ps", null, signal).then((answer) => psSchema.parse(answer).models),
         ]);
         const shows = await showAll(tags, signal);
         const residents = new Map(ps.map((resident) => [resident.name, resident]));

@@ -64,7 +64,7 @@ export function createLoading({
     async isResident(model, contextTokens, signal) {
       const voucher = vouched.get(model);
       if (voucher?.contextTokens === contextTokens && voucher.untilMs > timing.monotonicMs()) return true;
-      const { models } = psSchema.parse(await transport.client(signal).ps());
+      const { models } = psSchema.parse(await transport.ask("/api/ps", null, signal));
       const resident = models.find((candidate) => candidate.name === model);
       if (resident === undefined) return false;
       return resident.context_length === undefined || resident.context_length === contextTokens;
@@ -90,12 +90,13 @@ async function requestLoad(
   contextTokens: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const client = transport.client(signal);
   const options = { num_ctx: contextTokens };
   try {
-    loadSchema.parse(await client.generate({ model, prompt: "", stream: false, options }));
+    loadSchema.parse(
+      await transport.ask("/api/generate", { model, prompt: "", stream: false, options }, signal),
+    );
   } catch (error) {
     if (!(error instanceof EngineFault) || !/does not support/i.test(error.message)) throw error;
-    embedSchema.parse(await client.embed({ model, input: [], options }));
+    embedSchema.parse(await transport.ask("/api/embed", { model, input: [], options }, signal));
   }
 }

@@ -36,7 +36,7 @@ export function createOllamaEngine({ host, timing, log }: OllamaDeps): Engine {
     async unload(model, signal) {
       loading.forget(model);
       return await answer(
-        () => transport.client(signal).generate({ model, prompt: "", stream: false, keep_alive: 0 }),
+        () => transport.ask("/api/generate", { model, prompt: "", stream: false, keep_alive: 0 }, signal),
         signal,
       );
     },
@@ -49,7 +49,7 @@ export function createOllamaEngine({ host, timing, log }: OllamaDeps): Engine {
 
 async function describe(transport: Transport, signal: AbortSignal): Promise<EngineDescription> {
   try {
-    const { version, simulated } = versionSchema.parse(await transport.client(signal).version());
+    const { version, simulated } = versionSchema.parse(await transport.ask("/api/version", null, signal));
     if (!isAtLeast(version, OLDEST_VERSION)) {
       const oldest = OLDEST_VERSION.join(".");
       return {

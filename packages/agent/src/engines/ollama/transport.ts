@@ -1,30 +1,37 @@
+import { request as requestHttp, Agent as HttpAgent } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
+import { request as requestHttps, Agent as HttpsAgent } from "node:https";
 import { assert } from "@coop/core";
-import { Ollama } from "ollama";
 import type { ChatRequest } from "ollama";
-import { Agent, errors, request as send } from "undici";
-import type { Dispatcher } from "undici";
 import { EngineFault, spokenFault } from "./fault.ts";
 import { readLines } from "./lines.ts";
 
 /**
- * The one way from the agent to Ollama.
+ * The one way from the agent to Ollama. Its library is not used at run time: it can abort neither a document nor
+ * a stream that awaits its headers, and prints a line that it cannot parse, which is a member's output. Node's own
+ * client is: the agent holds its modules anyway, and another client's would cost an agent at rest 12 MB.
  *
  * T1. Only the calls listed here pass, and only to the configured host: no call pulls, creates, pushes,
  *     copies or deletes a model, whatever a member or the scheduler sends.
- * T2. When a call's signal aborts, its connection is destroyed, before the response's headers too. (The
- *     library can abort neither a document nor a stream that awaits its headers.)
- * T3. No time limit of the HTTP library applies: prefill may take longer than its 300 s. Time limits are
- *     the caller's.
- * T4. A fault surfaces as an EngineFault, and the library sees successful documents only. Streams are not
- *     left to it: it drops a line that it cannot parse and prints it, and that line is a member's output.
+ * T2. When a call's signal aborts, its connection is destroyed, before the response's headers too.
+ * T3. No time limit but that of the connect applies: prefill may take long. Time limits are the caller's.
+ * T4. A fault surfaces as an EngineFault.
  */
 export interface Transport {
-  /** For calls that answer with one document; it belongs to one task, whose signal ends them. */
-  client(signal: AbortSignal): Ollama;
+  /** For calls that answer with one document: its JSON, known to parse. */
+  ask(path: DocumentPath, body: object | null, signal: AbortSignal): Promise<unknown>;
   /** The lines of a chat, as they come. Resolves with the response's headers. */
   chat(request: ChatRequest, signal: AbortSignal): Promise<AsyncGenerator<readonly object[]>>;
   close(): Promise<void>;
 }
+
+export type DocumentPath =
+  | "/api/version"
+  | "/api/tags"
+  | "/api/ps"
+  | "/api/show"
+  | "/api/generate"
+  | "/api/embed";
 
 const ALLOWED_CALLS: ReadonlySet<string> = new Set([
   "GET /api/version",
@@ -40,44 +47,47 @@ const ALLOWED_CALLS: ReadonlySet<string> = new Set([
 const ERROR_BYTES_MAX = 64 * 1024;
 /** Largest JSON document that is read, bytes: 512 models' details, or a batch of embeddings. */
 const DOCUMENT_BYTES_MAX = 64 * 1024 * 1024;
+/** How long a connection may take to stand, ms. */
+const CONNECT_MS_MAX = 10_000;
+/** An idle connection is closed after this, before the engine could close it under a request. */
+const KEPT_MS = 4_000;
 
 export function createTransport(host: URL): Transport {
   const base = host.href.replace(/\/+$/, "");
-  const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 10_000 } });
+  const isSecure = host.protocol === "https:";
+  const keeping = { keepAlive: true, timeout: KEPT_MS };
+  const agent = isSecure ? new HttpsAgent(keeping) : new HttpAgent(keeping);
 
-  const call = async (
-    method: "GET" | "POST",
-    url: string,
-    body: string | null,
-    signal: AbortSignal,
-  ): Promise<Dispatcher.ResponseData> => {
+  const call = async (path: string, body: string | null, signal: AbortSignal): Promise<IncomingMessage> => {
+    const method = body === null ? "GET" : "POST";
+    const url = base + path;
     assertAllowed(base, method, url);
-    const headers = { "content-type": "application/json", accept: "application/json" };
-    const response = await reach(
-      () => send(url, { method, headers, body, signal, dispatcher: agent }),
-      signal,
-      base,
-    );
+    const headers = {
+      accept: "application/json",
+      ...(body === null
+        ? {}
+        : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
+    };
+    const send = (): ClientRequest =>
+      (isSecure ? requestHttps : requestHttp)(url, { method, headers, agent, signal });
+    const response = await reach(send, body, signal, base);
     if (response.statusCode !== 200) throw await refusal(response);
     return response;
   };
 
-  const fetchWith = (signal: AbortSignal): typeof fetch => {
-    return async (input, init) => {
-      const url = String(input instanceof Request ? input.url : input);
-      const body = typeof init?.body === "string" ? init.body : null;
-      const response = await call(body === null ? "GET" : "POST", url, body, signal);
-      return new Response(await readDocument(response.body, signal));
-    };
-  };
-
   return {
-    client: (signal) => new Ollama({ host: base, fetch: fetchWith(signal) }),
-    async chat(request, signal) {
-      const response = await call("POST", `${base}/api/chat`, JSON.stringify(request), signal);
-      return readLines(response.body, signal);
+    async ask(path, body, signal) {
+      const response = await call(path, body === null ? null : JSON.stringify(body), signal);
+      return await readDocument(response, signal);
     },
-    close: () => agent.destroy(),
+    async chat(request, signal) {
+      const response = await call("/api/chat", JSON.stringify(request), signal);
+      return readLines(response, signal);
+    },
+    close: () => {
+      agent.destroy();
+      return Promise.resolve();
+    },
   };
 }
 
@@ -88,12 +98,13 @@ export function assertAllowed(base: string, method: string, url: string): void {
 }
 
 async function reach(
-  call: () => Promise<Dispatcher.ResponseData>,
+  send: () => ClientRequest,
+  body: string | null,
   signal: AbortSignal,
   base: string,
-): Promise<Dispatcher.ResponseData> {
+): Promise<IncomingMessage> {
   try {
-    return await call();
+    return await responseTo(send, body);
   } catch (error) {
     if (signal.aborted) throw error;
     throw new EngineFault(
@@ -104,15 +115,37 @@ async function reach(
   }
 }
 
+function responseTo(send: () => ClientRequest, body: string | null): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = send();
+    request.once("response", resolve).on("error", reject);
+    limitConnect(request);
+    request.end(body ?? undefined);
+  });
+}
+
+function limitConnect(request: ClientRequest): void {
+  request.once("socket", (socket) => {
+    if (!socket.connecting) return;
+    const late = new Error(`no connection in ${CONNECT_MS_MAX / 1000} s`);
+    const timer = setTimeout(() => request.destroy(late), CONNECT_MS_MAX);
+    const forget = (): void => clearTimeout(timer);
+    socket.once("connect", forget).once("close", forget);
+  });
+}
+
+const isReset = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE");
+
 function reasonOf(error: unknown): string {
-  if (error instanceof errors.SocketError) return "it closed the connection";
+  if (isReset(error)) return "it closed the connection";
   if (error instanceof Error) return "code" in error ? String(error.code) : error.message;
   return String(error);
 }
 
-async function refusal(response: Dispatcher.ResponseData): Promise<EngineFault> {
-  const text = (await readCapped(response.body, ERROR_BYTES_MAX, null)).toString("utf8");
-  return spokenFault(response.statusCode, spokenWords(text));
+async function refusal(response: IncomingMessage): Promise<EngineFault> {
+  const text = (await readCapped(response, ERROR_BYTES_MAX, null)).toString("utf8");
+  return spokenFault(response.statusCode ?? 0, spokenWords(text));
 }
 
 /** Error bodies are `{"error": text}`; some are an object, or plain text. */
@@ -129,12 +162,10 @@ function spokenWords(text: string): string {
   }
 }
 
-/** The text of a JSON document, known to parse. */
-async function readDocument(body: AsyncIterable<Buffer>, signal: AbortSignal): Promise<string> {
+async function readDocument(body: AsyncIterable<Buffer>, signal: AbortSignal): Promise<unknown> {
   const text = (await readCapped(body, DOCUMENT_BYTES_MAX, signal)).toString("utf8");
   try {
-    JSON.parse(text);
-    return text;
+    return JSON.parse(text);
   } catch (error) {
     throw new EngineFault("engine-error", "the engine's answer is no JSON", { cause: error });
   }
