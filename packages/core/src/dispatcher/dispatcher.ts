@@ -44,7 +44,7 @@ export interface Dispatcher {
 }
 
 /** How long a ranking of models by speed may be used. */
-const RANKED_MS = 2_000;
+const RANKED_MS = 10_000;
 
 type Event<Kind extends DispatchEvent["kind"]> = Extract<DispatchEvent, { kind: Kind }>;
 
@@ -86,7 +86,8 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       assert(node !== undefined, `node ${index} is in the fleet`);
       return node;
     },
-    changes: () => changes + budgetGrowths,
+    changes: () => changes,
+    budgetGrowths: () => budgetGrowths,
   };
 
   /** Makes an attempt active and charges its member for what is expected of it. */

@@ -11,8 +11,10 @@ import type { PassView, RoundState } from "./round.ts";
 
 /** Explanations from the dispatcher's own state: what a decision was made on, not a second opinion. */
 
+/** Jobs further back are told how many go before them. */
+const EXPLAINED_DEPTH = 64;
 /** Larger fleets are explained in part: the nodes that were weighed, then others, up to this many. */
-const EXPLAINED_NODES_MAX = 32;
+const EXPLAINED_NODES_MAX = 16;
 
 /** The placement that goes with an assignment. */
 export function explainAssigned(
@@ -33,7 +35,7 @@ export function explainAssigned(
 export function explainPending(state: RoundState, nowMs: number, job: PendingJob): Placement {
   let placement: Placement | null = null;
   let ahead = 0;
-  const asItEnded = runPass(state, nowMs, (candidate, choice, view) => {
+  const asItEnded = runPass(state, nowMs, EXPLAINED_DEPTH, (candidate, choice, view) => {
     if (candidate.job !== job) {
       ahead += 1;
       return "go-on";

@@ -40,7 +40,24 @@ export interface GatherDeps {
 interface OpenKind {
   readonly kind: JobKind;
   readonly usable: UsableModels;
+  readonly limits: KindLimits;
 }
+
+/** What no job of a kind can exceed at present: the longest context, and the most that a token budget has left. */
+export interface KindLimits {
+  readonly contextTokens: number;
+  readonly budgetTokens: number;
+}
+
+export function limitsOf(usable: UsableModels): KindLimits {
+  let budgetTokens = 0;
+  for (const { tokensLeftToday } of usable.nodes)
+    budgetTokens = Math.max(budgetTokens, tokensLeftToday ?? Infinity);
+  return { contextTokens: usable.mostContextTokens, budgetTokens };
+}
+
+export const isWithin = (job: PendingJob, limits: KindLimits): boolean =>
+  job.contextTokens <= limits.contextTokens && job.holdTokens <= limits.budgetTokens;
 
 interface Admitted {
   readonly job: PendingJob;
@@ -52,16 +69,15 @@ interface Admitted {
   readonly roughKey: number;
 }
 
-/** Jobs in a pass: enough for a long queue before a fast node to make a slow one worth its while. */
-const CANDIDATES_MAX = 64;
 /** Jobs of one kind that are added for members who are inside the window on some nodes only. */
 const SOMEWHERE_MAX = 16;
 /** The order counts sizes this much, for jobs of one kind. */
 const ROUGH_EXPONENT = 0.7;
 
-/** The jobs that the fair order admits, small ones first: those overtaken too often, then by `keyOf`. */
+/** At most `depth` jobs that the fair order admits, small ones first: those overtaken too often, then by `keyOf`. */
 export function gather(
   kinds: Iterable<JobKind>,
+  depth: number,
   keyOf: (candidate: Candidate) => number,
   deps: GatherDeps,
 ): Gathering {
@@ -69,18 +85,16 @@ export function gather(
   for (const kind of kinds) {
     if (kind.byMember.size === 0) continue;
     const usable = deps.usableBy(kind);
-    if (usable.models.length > 0) open.push({ kind, usable });
+    if (usable.models.length > 0) open.push({ kind, usable, limits: limitsOf(usable) });
   }
   const leastServedS = leastServedByNode(open, deps.counters);
-  const rough = open.flatMap((kind) => admitted(kind, leastServedS, keyOf, deps));
+  const rough = open.flatMap((kind) => admitted(kind, depth, leastServedS, keyOf, deps));
   const nearest =
-    rough.length <= CANDIDATES_MAX
-      ? rough
-      : rough.sort((one, other) => one.roughKey - other.roughKey).slice(0, CANDIDATES_MAX);
+    rough.length <= depth ? rough : rough.sort((one, other) => one.roughKey - other.roughKey).slice(0, depth);
   const unservable: PendingJob[] = [];
   const keyed: { readonly candidate: RoundCandidate; readonly key: number }[] = [];
   for (const { job, promoted, kind, worth } of nearest) {
-    const candidate = candidateOf(job, kind.usable, worth, deps.outputs);
+    const candidate = isWithin(job, kind.limits) ? candidateOf(job, kind.usable, worth, deps.outputs) : null;
     if (candidate === null) unservable.push(job);
     else keyed.push({ candidate, key: promoted ? -Infinity : keyOf(candidate) });
   }
@@ -108,6 +122,7 @@ function leastServedByNode(open: readonly OpenKind[], counters: FairCounters): (
  */
 function admitted(
   open: OpenKind,
+  depth: number,
   leastServedS: (node: number) => number,
   keyOf: (candidate: Candidate) => number,
   deps: GatherDeps,
@@ -127,14 +142,14 @@ function admitted(
     else if (isInWindow(servedS, highestS)) somewhere.push(heap);
   }
   const jobs = [
-    ...firstOf(everywhere, CANDIDATES_MAX, smallerFirst),
+    ...firstOf(everywhere, depth, smallerFirst),
     ...firstOf(somewhere, SOMEWHERE_MAX, smallerFirst),
   ];
   const oldest = kind.overtakes >= OVERTAKES_MAX ? kind.byAge.first() : undefined;
   const mayGo = oldest !== undefined && isInWindow(deps.counters.servedS(oldest.spec.member), highestS);
   if (mayGo && !jobs.includes(oldest)) jobs.push(oldest);
   const worth = worthWeighing(usable);
-  const keyPerSize = roughKeyPerSize(jobs, usable, worth, keyOf, deps.outputs);
+  const keyPerSize = roughKeyPerSize(jobs, open, worth, keyOf, deps.outputs);
   return jobs.map((job) => {
     const promoted = job === oldest;
     return {
@@ -150,13 +165,13 @@ function admitted(
 /** What makes sizes of one kind comparable with those of another: the key of its first job that can be served. */
 function roughKeyPerSize(
   jobs: readonly PendingJob[],
-  usable: UsableModels,
+  { usable, limits }: OpenKind,
   worth: readonly UsableModel[],
   keyOf: (candidate: Candidate) => number,
   outputs: OutputLengths,
 ): number {
   for (const job of jobs) {
-    const candidate = candidateOf(job, usable, worth, outputs);
+    const candidate = isWithin(job, limits) ? candidateOf(job, usable, worth, outputs) : null;
     if (candidate !== null) return keyOf(candidate) / job.size ** ROUGH_EXPONENT;
   }
   return 1;
@@ -169,7 +184,6 @@ export function candidateOf(
   worth: readonly UsableModel[],
   outputs: OutputLengths,
 ): RoundCandidate | null {
-  if (job.contextTokens > usable.mostContextTokens) return null;
   const { spec } = job;
   const meanOf = outputs.meansFor(spec);
   const makeOption = optionsOf(spec, meanOf);

@@ -107,7 +107,7 @@ export function firstOf<T>(
     const entry = heap.entries[position];
     if (entry !== undefined) frontier.push({ heap, position, value: entry.value });
   };
-  for (const heap of heaps) visit(heap, 0);
+  for (const heap of heaps) if (heap.first() !== undefined) visit(heap, 0);
   const found: T[] = [];
   for (
     let place = takeFirst(frontier);

@@ -21,10 +21,12 @@ export interface JobKind {
   readonly byMember: Map<MemberId, Heap<PendingJob>>;
   /** Ready jobs, oldest first. */
   readonly byAge: Heap<PendingJob>;
-  readonly parked: Set<PendingJob>;
+  /** Jobs that no open node can serve now; those that need least of a token budget first. */
+  readonly parked: Heap<PendingJob>;
   /** When the parked were last looked at, and the fleet's state of change then. */
-  parkedAtMs: number;
-  parkedAtChange: number;
+  lookedAtMs: number;
+  lookedAtChange: number;
+  lookedAtBudgets: number;
   /** Jobs younger than the oldest that started where it could have. */
   overtakes: number;
   readonly shares: Shares;
@@ -49,9 +51,10 @@ export function createJobKind(spec: JobSpec): JobKind {
     key: kindKeyOf(spec),
     byMember: new Map(),
     byAge: createHeap(olderFirst),
-    parked: new Set(),
-    parkedAtMs: 0,
-    parkedAtChange: 0,
+    parked: createHeap((one, other) => one.holdTokens < other.holdTokens),
+    lookedAtMs: 0,
+    lookedAtChange: 0,
+    lookedAtBudgets: 0,
     usable: null,
     usableAtChange: 0,
     overtakes: 0,
@@ -87,7 +90,7 @@ export function makeReady(job: PendingJob): void {
 /** Takes a ready or parked job out of its kind. */
 export function takeOut(job: PendingJob): void {
   const { kind, place } = job;
-  if (place.state === "parked") kind.parked.delete(job);
+  if (place.state === "parked") kind.parked.remove(place.entry);
   if (place.state === "ready") {
     if (kind.byAge.first() === job) kind.overtakes = 0;
     kind.byAge.remove(place.byAge);
@@ -101,16 +104,13 @@ export function takeOut(job: PendingJob): void {
 /** Sets a ready job aside until the fleet changes. */
 export function park(job: PendingJob): void {
   takeOut(job);
-  job.kind.parked.add(job);
-  job.place = { state: "parked" };
+  job.place = { state: "parked", entry: job.kind.parked.push(job) };
 }
 
-/** Makes every parked job of a kind ready again. */
-export function unpark(kind: JobKind): void {
-  const jobs = [...kind.parked];
-  kind.parked.clear();
+/** Makes parked jobs ready again. */
+export function unpark(jobs: Iterable<PendingJob>): void {
   for (const job of jobs) {
-    job.place = { state: "out" };
+    takeOut(job);
     makeReady(job);
   }
 }

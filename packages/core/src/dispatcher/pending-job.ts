@@ -28,7 +28,7 @@ export interface PendingJob {
 export type PendingPlace =
   | { readonly state: "ready"; readonly bySize: HeapEntry<PendingJob>; readonly byAge: HeapEntry<PendingJob> }
   | { readonly state: "backing-off"; readonly entry: HeapEntry<PendingJob> }
-  | { readonly state: "parked" }
+  | { readonly state: "parked"; readonly entry: HeapEntry<PendingJob> }
   | { readonly state: "out" };
 
 /** One prompt token takes about this part of the time of one output token. */

@@ -49,7 +49,7 @@ export function createPendingJobs(deps: {
     if (known !== undefined) return known;
     for (const kind of kinds.values()) {
       if (kinds.size < KINDS_MAX) break;
-      if (kind.byAge.size() === 0 && kind.parked.size === 0) kinds.delete(kind.key);
+      if (kind.byAge.size() === 0 && kind.parked.size() === 0) kinds.delete(kind.key);
     }
     const made = createJobKind(spec);
     kinds.set(key, made);

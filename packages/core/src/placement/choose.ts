@@ -31,6 +31,8 @@ export interface ListPass {
   readonly choose: (candidate: Candidate, mayUse: (node: number) => boolean) => Choice | null;
   /** Takes the chosen option, in thought. */
   readonly take: (candidate: Candidate, choice: Choice) => void;
+  /** Whether any node that was weighed still has a slot that is free now. */
+  readonly canStartMore: () => boolean;
   /** The cost of an option as the pass stands. */
   readonly costOf: (candidate: Candidate, option: PlacementOption) => OptionCost;
 }
@@ -159,6 +161,7 @@ export function createListPass(fleet: PassFleet): ListPass {
       occupy(node, { model, loadS: cost.loadS, prefillS, decodeS, weight: candidate.weight }, evicted);
       if (isFull(node)) runUntilFree(node);
     },
+    canStartMore: () => nodes.some((node) => node !== undefined && node.isNow && !isFull(node)),
     costOf(candidate, option) {
       const node = nodeOf(option.node);
       runUntilFree(node);
