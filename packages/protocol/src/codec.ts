@@ -16,8 +16,9 @@ function decode<Frame>(text: string, schema: z.ZodType<Frame>, kinds: ReadonlySe
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    return { kind: "bad", problem: `not JSON: ${error instanceof Error ? error.message : String(error)}` };
+  } catch {
+    // The parser's own words quote the text, which may be a member's: problems are logged.
+    return { kind: "bad", problem: "not JSON" };
   }
   const head = anyFrame.safeParse(value);
   if (!head.success) return { kind: "bad", problem: "no `kind`" };
