@@ -6,6 +6,7 @@ import { Attempts } from "./attempts.ts";
 import type { Engine, EngineOutcome } from "./engines/engine.ts";
 import type { Announcement, Welcome } from "./handshake.ts";
 import type { AgentIdentity } from "./identity.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import { REPORT_INTERVAL_MS, Reporting } from "./reporting.ts";
 import type { NodeSnapshot } from "./reporting.ts";
 import { runSession } from "./session.ts";
@@ -40,6 +41,8 @@ export interface AgentDeps {
   readonly onConnected: () => void;
   /** `status` would now answer something else. */
   readonly onStatus: () => void;
+  /** Models that are never unloaded to free memory. */
+  readonly pinnedModels: readonly string[];
 }
 
 export interface AgentStop {
@@ -59,6 +62,7 @@ export class Agent {
   readonly #attempts: Attempts;
   readonly #reporting: Reporting;
   readonly #warming: Warming;
+  readonly #memory: MemoryWatch;
   #connection: Connection;
   #snapshot: NodeSnapshot | null = null;
   /** The machine as the last hello said it, and the report as it was last sent, JSON text. */
@@ -90,7 +94,20 @@ export class Agent {
       look: deps.look,
       onLook: (snapshot) => this.#looked(snapshot),
     });
-    this.#warming = new Warming({ engine, log, model, onDone: () => this.#reporting.soon() });
+    this.#warming = new Warming({
+      engine,
+      log,
+      model,
+      hasRoomFor: (bytes) => this.#hasRoomFor(bytes),
+      mustStay: (name) => deps.pinnedModels.includes(name) || this.#inUse().has(name),
+      onDone: () => this.#reporting.soon(),
+    });
+    this.#memory = new MemoryWatch({
+      pinned: deps.pinnedModels,
+      log,
+      monotonicMs: timing.monotonicMs,
+      unload: (name) => this.#warming.unload(name),
+    });
   }
 
   /** Runs until it is stopped, or refused for good. The engine is left to its owner to close. */
@@ -244,6 +261,17 @@ export class Agent {
     }
   }
 
+  /** Models that generate now. */
+  #inUse(): ReadonlySet<string> {
+    return new Set(this.#attempts.running().map((attempt) => attempt.model));
+  }
+
+  #hasRoomFor(bytes: number): boolean {
+    const memory = this.#snapshot?.memory;
+    if (memory === undefined || memory.freeBytes === null) return true;
+    return memory.freeBytes - bytes >= memory.keepFreeBytes;
+  }
+
   #pausing(reason: string, pauseMs: number): void {
     const { log, timing, onStatus, identity } = this.#deps;
     log.warn({ server: identity.serverUrl, reason, retryInMs: Math.round(pauseMs) }, "not connected");
@@ -280,6 +308,7 @@ export class Agent {
     if (engineProblem !== null && engineProblem !== before) log.warn({}, engineProblem);
     if (engineProblem === null && before !== null) log.info({ engine: machine.engine }, "the engine serves");
     this.#snapshot = snapshot;
+    this.#memory.looked(snapshot.memory, snapshot.report.pressure, this.#inUse());
     onStatus();
     if (this.#connection.state !== "connected") return;
     if (this.#attempts.openCount === 0 && JSON.stringify(machine) !== this.#announcedMachine) {

@@ -43,6 +43,8 @@ describe("a setting", () => {
       contextTokens: 1024,
       tokensPerDay: 1,
       plaintextAllowed: true,
+      keepFreeBytes: null,
+      pinnedModels: [],
     });
     const env = {
       COOP_AGENT_NAME: "env",

@@ -22,6 +22,10 @@ export interface AgentConfig {
   /** Most tokens served a day; null for no limit. */
   readonly tokensPerDay: number | null;
   readonly plaintextAllowed: boolean;
+  /** Memory of the machine that is to stay free, bytes; null: 10 % of it. */
+  readonly keepFreeBytes: number | null;
+  /** Models that are never unloaded to free memory. */
+  readonly pinnedModels: readonly string[];
 }
 
 /** What the command line gives, as text. */
@@ -33,6 +37,8 @@ export interface ConfigFlags {
   readonly context?: string;
   readonly tokensPerDay?: string;
   readonly allowPlaintext?: boolean;
+  readonly freeMemory?: string;
+  readonly pin?: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -96,6 +102,22 @@ const plaintextSetting: Setting<boolean> = {
   takes: "yes or no",
 };
 
+const freeMemorySetting: Setting<number> = {
+  flag: "--free-memory",
+  variable: "COOP_AGENT_FREE_MEMORY_GIB",
+  schema: z.coerce.number().min(0).max(16_384),
+  takes: "GiB from 0 on",
+};
+const pinSetting: Setting<readonly string[]> = {
+  flag: "--pin",
+  variable: "COOP_AGENT_PIN",
+  schema: z
+    .string()
+    .transform((names) => names.split(",").map((name) => name.trim()))
+    .pipe(z.array(z.string().min(1))),
+  takes: "names of models with commas between them",
+};
+
 const fileSchema = z.strictObject({
   name: nameSetting.schema.optional(),
   engine: engineSetting.schema.optional(),
@@ -104,6 +126,8 @@ const fileSchema = z.strictObject({
   context: contextSetting.schema.optional(),
   tokensPerDay: tokensPerDaySetting.schema.optional(),
   allowPlaintext: z.boolean().optional(),
+  freeMemoryGib: freeMemorySetting.schema.optional(),
+  pin: z.array(z.string().min(1)).optional(),
 });
 
 const defaultEngineUrl = "http://127.0.0.1:11434";
@@ -122,6 +146,7 @@ export async function readConfig(home: string, flags: ConfigFlags, env: Environm
     null;
   const engineSlots = choose(engineSlotsSetting, undefined, undefined);
   const memoryGib = choose(memorySetting, flags.memory, file.memoryGib);
+  const freeMemoryGib = choose(freeMemorySetting, flags.freeMemory, file.freeMemoryGib);
   return {
     home,
     name: choose(nameSetting, flags.name, file.name) ?? machineName(),
@@ -133,6 +158,8 @@ export async function readConfig(home: string, flags: ConfigFlags, env: Environm
     tokensPerDay: choose(tokensPerDaySetting, flags.tokensPerDay, file.tokensPerDay),
     plaintextAllowed:
       flags.allowPlaintext ?? choose(plaintextSetting, undefined, file.allowPlaintext) ?? false,
+    keepFreeBytes: freeMemoryGib === null ? null : freeMemoryGib * 2 ** 30,
+    pinnedModels: choose(pinSetting, flags.pin, file.pin) ?? [],
   };
 }
 

@@ -53,7 +53,7 @@ async function startReporter(
   const reporter = await startNodeReporter({
     engine: rig.engine,
     slots,
-    probe: { machine: async () => facts, state: async () => conditions },
+    probe: { machine: async () => facts, state: async () => conditions, freeMemoryBytes: () => 4e9 },
     store,
     allowance: {
       slots: null,
@@ -61,6 +61,7 @@ async function startReporter(
       contextTokens: null,
       modelMemoryBytes: null,
       tokensPerDay: null,
+      keepFreeBytes: null,
       ...allowance,
     },
     agentVersion: "1.0.0",

@@ -21,7 +21,7 @@ import {
   USUAL_CONTEXT_TOKENS,
 } from "./model-sizing.ts";
 import type { MachineFacts, MachineState, Probe } from "./probe/probe.ts";
-import type { NodeSnapshot } from "./reporting.ts";
+import type { NodeMemory, NodeSnapshot } from "./reporting.ts";
 import type { Slots } from "./slots.ts";
 import type { Timing } from "./timing.ts";
 
@@ -37,6 +37,8 @@ export interface NodeAllowance {
   readonly modelMemoryBytes: number | null;
   /** Most tokens served a day; null for no limit. */
   readonly tokensPerDay: number | null;
+  /** Memory of the machine that is to stay free, bytes. */
+  readonly keepFreeBytes: number | null;
 }
 
 export interface NodeReporterDeps {
@@ -63,6 +65,8 @@ export interface NodeReporter {
 
 /** Share of the memory that models may use unless the owner says otherwise; beyond it machines froze. */
 const MODEL_MEMORY_SHARE = 0.7;
+/** Share of the machine's memory that stays free unless the owner says otherwise: above what counts as pressure. */
+const FREE_MEMORY_SHARE = 0.1;
 /** Concurrent generations unless the owner or the engine says otherwise: what Ollama runs by default. */
 const USUAL_SLOTS = 1;
 /** Until it is measured, models on one node are taken to share its time. */
@@ -110,6 +114,7 @@ export async function startNodeReporter(deps: NodeReporterDeps): Promise<NodeRep
         machine: machineOf(description, host, deps.agentVersion),
         report: nodeReport(canServe ? reports : [], host, slots.total, allowance, health.unhealthy()),
         engineProblem: engineProblem(description, listed),
+        memory: memoryOf(canServe ? models : [], host, facts, probe.freeMemoryBytes(), allowance),
       };
     },
     observe(model, outcome) {
@@ -165,6 +170,25 @@ function hostOf(
   const share = row?.modelMemoryShare ?? MODEL_MEMORY_SHARE;
   const modelMemoryBytes = allowance.modelMemoryBytes ?? (graphicsMemoryBytes ?? memoryBytes) * share;
   return { chip, platform, memoryBytes, modelMemoryBytes, row, simulated: null, state };
+}
+
+function memoryOf(
+  models: readonly EngineModel[],
+  host: Host,
+  facts: MachineFacts,
+  freeBytes: number,
+  { keepFreeBytes }: NodeAllowance,
+): NodeMemory {
+  const isElsewhere = host.simulated !== null || facts.graphicsMemoryBytes !== null;
+  return {
+    freeBytes: isElsewhere ? null : freeBytes,
+    keepFreeBytes: keepFreeBytes ?? host.memoryBytes * FREE_MEMORY_SHARE,
+    residents: models.flatMap(({ name, cloud, loaded }) =>
+      cloud || loaded === null
+        ? []
+        : [{ name, bytes: loaded.residentBytes, keptUntilMs: loaded.keptUntilMs }],
+    ),
+  };
 }
 
 function machineOf(description: EngineDescription, host: Host, agentVersion: string): Machine {

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { Reporting } from "./reporting.ts";
 import type { NodeSnapshot } from "./reporting.ts";
-import { machine, report } from "./testing/bench.ts";
+import { machine, memory, report } from "./testing/bench.ts";
 import { createManualTiming } from "./testing/manual-timing.ts";
 
-const fine: NodeSnapshot = { machine, report, engineProblem: null };
+const fine: NodeSnapshot = { machine, report, engineProblem: null, memory };
 
 /** A reporting whose looks a test answers. */
 function bench() {

@@ -16,6 +16,24 @@ export interface NodeSnapshot {
   readonly report: NodeReport;
   /** Why the engine cannot serve and what to do, null while it can. */
   readonly engineProblem: string | null;
+  readonly memory: NodeMemory;
+}
+
+/** What fills the node's memory. */
+export interface NodeMemory {
+  /** Free on the machine, bytes; null where models live elsewhere: on a graphics card, or a simulated machine. */
+  readonly freeBytes: number | null;
+  /** How much of it the owner wants to stay free, bytes. */
+  readonly keepFreeBytes: number;
+  readonly residents: readonly Resident[];
+}
+
+/** A model in the engine's memory. */
+export interface Resident {
+  readonly name: string;
+  readonly bytes: number;
+  /** When the engine drops it unless it is used again; each use moves it. Null when the engine does not say. */
+  readonly keptUntilMs: number | null;
 }
 
 export interface ReportingDeps {

@@ -9,6 +9,10 @@ export interface WarmingDeps {
   readonly log: Log;
   /** What the node reports of a model, null when it has no such model. */
   readonly model: (name: string) => ModelReport | null;
+  /** Whether the machine has this much memory, bytes, beyond what its owner wants to stay free. */
+  readonly hasRoomFor: (bytes: number) => boolean;
+  /** Whether the model must stay in memory: it generates, or its owner pinned it. */
+  readonly mustStay: (name: string) => boolean;
   /** The engine's memory holds something else now. */
   readonly onDone: () => void;
 }
@@ -27,13 +31,18 @@ export class Warming {
   warm(name: string): void {
     const model = this.#deps.model(name);
     if (model === null || model.cloud) return this.#drop("warm", name);
+    if (!model.loaded && !this.#deps.hasRoomFor(model.residentBytes)) return this.#drop("warm", name);
     const { engine } = this.#deps;
     this.#enqueue("warm", name, (signal) => engine.warm(name, model.contextTokens, signal));
   }
 
   unload(name: string): void {
-    if (this.#deps.model(name) === null) return this.#drop("unload", name);
-    this.#enqueue("unload", name, (signal) => this.#deps.engine.unload(name, signal));
+    if (this.#deps.model(name) === null || this.#deps.mustStay(name)) return this.#drop("unload", name);
+    this.#enqueue("unload", name, (signal) => {
+      // Its turn may come after an attempt on the model began.
+      const unwanted = this.#deps.mustStay(name);
+      return unwanted ? Promise.resolve({ kind: "aborted" }) : this.#deps.engine.unload(name, signal);
+    });
   }
 
   /** Resolves when nothing of it runs any more. */

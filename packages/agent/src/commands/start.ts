@@ -83,6 +83,7 @@ async function serve(
     look: (signal) => reporter.look(signal),
     onOutcome: (model, outcome) => reporter.observe(model, outcome),
     onConnected: () => say(`agent ${identity.name} connected to ${identity.serverUrl}`),
+    pinnedModels: config.pinnedModels,
     onStatus: () => {
       status.changed();
       awake.working(agent.isWorking);

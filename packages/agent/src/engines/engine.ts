@@ -63,7 +63,12 @@ export interface EngineModel {
   /** Served by a cloud behind the engine. */
   readonly cloud: boolean;
   /** What it occupies now; null when it is not in memory. A hint: engines keep books, not proofs. */
-  readonly loaded: { readonly residentBytes: number; readonly contextTokens: number | null } | null;
+  readonly loaded: {
+    readonly residentBytes: number;
+    readonly contextTokens: number | null;
+    /** When the engine drops it unless it is used again, ms since the Unix epoch; each use moves it. */
+    readonly keptUntilMs: number | null;
+  } | null;
 }
 
 /** What the engine says about a model's architecture; null where it says nothing. */

@@ -6,6 +6,8 @@ export interface Probe {
   machine(): Promise<MachineFacts>;
   /** How it is now. */
   state(): Promise<MachineState>;
+  /** Memory that programs can still get without anything being moved to disk, bytes. */
+  freeMemoryBytes(): number;
 }
 
 export interface MachineFacts {

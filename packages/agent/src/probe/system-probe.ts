@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { freemem } from "node:os";
 import { promisify } from "node:util";
 import type { Clock } from "@coop/core";
 import si from "systeminformation";
@@ -43,6 +44,7 @@ export function createSystemProbe({
       const [pressureNow, thermalNow, powerNow] = await Promise.all([pressure(), thermal(), power()]);
       return { pressure: pressureNow, thermal: thermalNow, power: powerNow };
     },
+    freeMemoryBytes: freemem,
   };
 }
 

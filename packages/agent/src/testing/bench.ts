@@ -2,7 +2,7 @@ import { assert, asJobId, asNodeId } from "@coop/core";
 import type { Log, Machine, NodeReport } from "@coop/core";
 import type { Assign } from "@coop/protocol";
 import { Agent } from "../agent.ts";
-import type { NodeSnapshot } from "../reporting.ts";
+import type { NodeMemory, NodeSnapshot } from "../reporting.ts";
 import { createSlots } from "../slots.ts";
 import type { SupervisionEnd } from "../supervisor.ts";
 import { createFakeScheduler } from "./fake-scheduler.ts";
@@ -43,6 +43,9 @@ export const report: NodeReport = {
   unhealthy: {},
 };
 
+/** Plenty of memory, with nothing in it that could leave. */
+export const memory: NodeMemory = { freeBytes: 8e9, keepFreeBytes: 1e9, residents: [] };
+
 export const machine: Machine = {
   chip: "Test chip",
   profile: null,
@@ -76,6 +79,9 @@ function model(name: string, cloud: boolean): NodeReport["models"][number] {
   };
 }
 
+/** Name of a model that the bench's owner pinned. */
+export const PINNED = "pinned";
+
 /** Starts an agent against a scheduler of its own. Disposing stops it and proves that it left nothing behind. */
 export async function startBench(): Promise<Bench> {
   const before = openHandles();
@@ -85,7 +91,7 @@ export async function startBench(): Promise<Bench> {
   const lines: string[] = [];
   const drain = new AbortController();
   const abort = new AbortController();
-  const bench = { snapshot: { machine, report, engineProblem: null } as NodeSnapshot };
+  const bench = { snapshot: { machine, report, engineProblem: null, memory } as NodeSnapshot };
   const agent = new Agent({
     identity: scheduler.identity(),
     engine,
@@ -97,6 +103,7 @@ export async function startBench(): Promise<Bench> {
     onOutcome: (name, outcome) => lines.push(`outcome ${name} ${outcome.kind}`),
     onConnected: () => lines.push("connected"),
     onStatus: () => undefined,
+    pinnedModels: [PINNED],
   });
   const ended = agent.run({ drain: drain.signal, abort: abort.signal });
   const advanceUntil = async (stepMs: number, condition: () => boolean): Promise<void> => {

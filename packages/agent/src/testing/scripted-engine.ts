@@ -25,6 +25,7 @@ export interface ScriptedEngine extends Engine {
   nextGeneration(): Promise<PlayedGeneration>;
   readonly generations: number;
   readonly warmed: readonly string[];
+  readonly unloaded: readonly string[];
 }
 
 const delta = (delta: Delta): EngineEvent => ({ kind: "delta", delta, tokens: 1 });
@@ -34,6 +35,7 @@ export function createScriptedEngine(): ScriptedEngine {
   const begun: PlayedGeneration[] = [];
   const waiting: ((generation: PlayedGeneration) => void)[] = [];
   const warmed: string[] = [];
+  const unloaded: string[] = [];
   let generations = 0;
   return {
     describe: () => Promise.resolve({ kind: "ready", engine: "scripted 1", simulated: null }),
@@ -50,7 +52,10 @@ export function createScriptedEngine(): ScriptedEngine {
       warmed.push(model);
       return Promise.resolve({ kind: "ok" });
     },
-    unload: () => Promise.resolve({ kind: "ok" }),
+    unload(model) {
+      unloaded.push(model);
+      return Promise.resolve({ kind: "ok" });
+    },
     close: () => Promise.resolve(),
     nextGeneration() {
       const played = begun.shift();
@@ -60,6 +65,7 @@ export function createScriptedEngine(): ScriptedEngine {
       return generations;
     },
     warmed,
+    unloaded,
   };
 }
 

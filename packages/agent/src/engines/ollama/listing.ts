@@ -103,8 +103,17 @@ function engineModel(tag: Tag, show: Show, resident: Resident | undefined): Engi
     loaded:
       resident === undefined
         ? null
-        : { residentBytes: resident.size, contextTokens: resident.context_length ?? null },
+        : {
+            residentBytes: resident.size,
+            contextTokens: resident.context_length ?? null,
+            keptUntilMs: timeMs(resident.expires_at),
+          },
   };
+}
+
+function timeMs(text: string | undefined): number | null {
+  const ms = Date.parse(text ?? "");
+  return Number.isNaN(ms) ? null : ms;
 }
 
 const isCapability = (name: string): name is Capability => CAPABILITIES.some((known) => known === name);

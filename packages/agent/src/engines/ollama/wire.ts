@@ -34,6 +34,8 @@ export const psSchema = z.object({
       name: z.string(),
       size: bytes.default(0),
       context_length: count.optional(),
+      /** When the engine drops it unless it is used again. */
+      expires_at: z.string().optional(),
     }),
   ),
 });
