@@ -4,7 +4,7 @@ import { decodeStepMs, decodeTokensPerSecond, prefillMs } from "../capacity/deco
 import { priorCapacity, residentBytesOf } from "../capacity/prior.ts";
 import { findMachineProfile, machineProfiles, matchMachine, UNKNOWN_MACHINE } from "./machines.ts";
 import type { MachineRow } from "./machines.ts";
-import { estimateShape, findModelRow, modelRows, weightBytes } from "./models.ts";
+import { estimateShape, findModelRow, kvBytesPerToken, modelRows, weightBytes } from "./models.ts";
 import type { ModelRow, ModelShape } from "./models.ts";
 import { tierOfModel } from "./tiers.ts";
 
@@ -176,10 +176,13 @@ describe("models", () => {
     expect(Math.abs(weightBytes(modelOf(name).shape) / 1e9 / gigabytes - 1)).toBeLessThan(0.05);
   });
 
+  test("the KV cache of a token is keys and values of every layer at 16 bits", () => {
+    expect(kvBytesPerToken(modelOf("llama3.1:8b").shape)).toBe(32 * 2 * 8 * 128 * 2);
+  });
+
   test("memory covers the weights and every slot's context", () => {
     const { shape } = modelOf("llama3.1:8b");
-    const cacheBytes = 4 * 8_192 * 32 * 2 * 8 * 128 * 2;
-    expect(residentBytesOf(shape, 8_192, 4)).toBe(weightBytes(shape) + cacheBytes);
+    expect(residentBytesOf(shape, 8_192, 4)).toBe(weightBytes(shape) + 4 * 8_192 * kvBytesPerToken(shape));
   });
 
   test.each([

@@ -1,6 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { assert } from "../assert.ts";
+import { referenceSeconds } from "../fairness/reference.ts";
+import { FAIR_WINDOW_S } from "../fairness/window.ts";
 import type { ModelReport, NodeReport } from "../fleet/node.ts";
 import type { JobSpec } from "../job/job.ts";
 import { modelRefusals, nodeRefusals } from "../placement/feasible.ts";
@@ -392,6 +394,65 @@ describe("whatever happens", () => {
         for (const step of sequence) expect(one.play(step)).toEqual(other.play(step));
       }),
       { numRuns: 100 },
+    );
+  });
+
+  test("of members who both wait for a node, none is served more than the window and a job beyond the other", () => {
+    const sizes = fc.array(fc.record({ prompt: fc.nat(6_000), output: fc.integer({ min: 1, max: 2_000 }) }), {
+      minLength: 20,
+      maxLength: 80,
+    });
+    fc.assert(
+      fc.property(sizes, sizes, fc.constantFrom(1, 3), (ofAda, ofBo, weightOfAda) => {
+        const clock = createManualClock();
+        const dispatcher = createDispatcher({ clock });
+        dispatcher.step(buildNodeJoined({ report: buildNodeReport({ slots: 1 }) }));
+        const servedS = new Map(MEMBERS.map((member) => [member, 0]));
+        const outputs = new Map<JobId, number>();
+        const left = new Map([
+          [MEMBERS[0], ofAda.length],
+          [MEMBERS[1], ofBo.length],
+        ]);
+        let running: DispatchEffect | undefined;
+        let largestS = 0;
+        for (const [member, jobs] of [
+          [MEMBERS[0], ofAda],
+          [MEMBERS[1], ofBo],
+        ] as const) {
+          for (const [index, { prompt, output }] of jobs.entries()) {
+            assert(member !== undefined, "there are two members");
+            const weight = member === MEMBERS[0] ? weightOfAda : 1;
+            const id = asJobId(`job_${member}_${index}`);
+            const spec = buildJobSpec({ id, member, weight, promptTokens: prompt, maxOutputTokens: 2_000 });
+            outputs.set(id, output);
+            largestS = Math.max(largestS, referenceSeconds(buildModelCapacity(), prompt, 2_000) / weight);
+            const [effect] = dispatcher.step({
+              kind: "job-pending",
+              spec,
+              excludedNodes: [],
+              notBeforeMs: 0,
+            });
+            running ??= effect;
+          }
+        }
+        while (running !== undefined) {
+          const { spec }: DispatchEffect = running;
+          const usage = { promptTokens: spec.promptTokens, outputTokens: outputs.get(spec.id) ?? 0 };
+          const tookS =
+            referenceSeconds(buildModelCapacity(), usage.promptTokens, usage.outputTokens) / spec.weight;
+          servedS.set(spec.member, (servedS.get(spec.member) ?? 0) + tookS);
+          left.set(spec.member, (left.get(spec.member) ?? 0) - 1);
+          if ([...left.values()].every((count) => count > 0)) {
+            const gapS = Math.abs(
+              (servedS.get(asMemberId("mem_ada")) ?? 0) - (servedS.get(asMemberId("mem_bo")) ?? 0),
+            );
+            expect(gapS).toBeLessThanOrEqual(FAIR_WINDOW_S + 2 * largestS);
+          }
+          [running] = dispatcher.step({ kind: "attempt-ended", job: spec.id, usage });
+        }
+        expect([...left.values()]).toEqual([0, 0]);
+      }),
+      { numRuns: 60 },
     );
   });
 });

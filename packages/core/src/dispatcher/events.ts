@@ -12,7 +12,7 @@ export type DispatchEvent =
       readonly excludedNodes: readonly NodeId[];
       readonly notBeforeMs: number;
     }
-  /** A pending or active job ended elsewhere (cancelled, expired). Unknown jobs are ignored. */
+  /** A pending or active job ended elsewhere (cancelled, expired); its slot counts as free. Unknown jobs are ignored. */
   | { readonly kind: "job-gone"; readonly job: JobId }
   | {
       readonly kind: "node-joined";

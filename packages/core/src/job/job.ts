@@ -126,7 +126,7 @@ export interface JobRecord {
   readonly epoch: Epoch;
   /** Attempts that counted: an assign that was revoked before it was accepted does not. */
   readonly attempts: number;
-  /** Nodes that failed this job and are not tried again. */
+  /** Nodes that failed this job and are not tried again while another could serve it. */
   readonly excludedNodes: readonly NodeId[];
   /** Output tokens delivered so far by the current attempt. */
   readonly deliveredTokens: number;

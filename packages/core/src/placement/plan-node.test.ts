@@ -40,11 +40,13 @@ describe("what is left of an attempt", () => {
     expect(left({ phase: "assigned", model: "qwen3:8b" })).toEqual([1.5, 0.5, 1.65]);
   });
 
-  test("time goes off the load, then off the prompt, then off the output", () => {
+  test("time goes off the load, then off the prompt, and off the output once that has begun", () => {
     expect(left({ phase: "loading", model: "qwen3:8b", sinceHeardS: 1 })).toEqual([0.5, 0.5, 1.65]);
     expect(left({ phase: "loading", model: "qwen3:8b", sinceHeardS: 1.75 })).toEqual([0, 0.25, 1.65]);
     expect(left({ phase: "prefill", sinceHeardS: 0.5 })).toEqual([0, 0, 1.65]);
-    expect(left({ phase: "prefill", sinceHeardS: 1.5 })[2]).toBeLessThan(1.63);
+    expect(left({ phase: "prefill", sinceHeardS: 60 })).toEqual([0, 0, 1.65]);
+    expect(left({ outputTokens: 50, sinceHeardS: 1 })[2]).toBeLessThan(left({ outputTokens: 50 })[2] ?? 0);
+    expect(left({ outputTokens: 50, sinceHeardS: 60 })).toEqual(left({ outputTokens: 50, sinceHeardS: 5 }));
   });
 
   test("tokens that were produced are not to come, though a long output promises to be longer", () => {

@@ -134,30 +134,33 @@ function modelsInMemory({ report, attempts, useOf }: PlanSource): Set<number> {
   return busy;
 }
 
-/** What an attempt still needs, alone: what was last heard of it, run on to now. */
+/** A decode that is silent for longer than this has not come further meanwhile. */
+const SILENT_DECODE_S = 5;
+
+/**
+ * What an attempt still needs, alone. Time that passed since it was last heard of goes off the load and the
+ * prompt, but never off an output that has not begun: an attempt that hangs does not look as if it were done.
+ */
 function remainingOf(
   attempt: PlannedAttempt,
   model: ModelReport,
   batch: number,
 ): Omit<Running, "model" | "weight"> {
   const { capacity } = model;
-  const isLoading =
-    (attempt.phase === "assigned" || attempt.phase === "loading") && !model.loaded && !model.cloud;
-  let spareS = attempt.sinceHeardS;
-  const spend = (needS: number): number => {
-    const leftS = Math.max(0, needS - spareS);
-    spareS = Math.max(0, spareS - needS);
-    return leftS;
-  };
-  const loadS = isLoading ? spend(capacity.loadMs.value / 1000) : 0;
-  const prefillS = attempt.phase === "decode" ? 0 : spend(prefillMs(capacity, attempt.promptTokens) / 1000);
   const contextTokens = attempt.promptTokens + attempt.outputTokens;
-  const sinceTokens = (spareS * 1000) / decodeStepMs(capacity, contextTokens, batch);
+  const isDecoding = attempt.phase === "decode";
+  const silentS = Math.min(attempt.sinceHeardS, SILENT_DECODE_S);
+  const sinceTokens = isDecoding ? (silentS * 1000) / decodeStepMs(capacity, contextTokens, batch) : 0;
   const outputTokens = attempt.outputTokens + sinceTokens;
   const moreTokens = expectedMoreTokens(attempt.meanOutputTokens, outputTokens, attempt.maxOutputTokens);
+  const decodeS = (moreTokens * decodeStepMs(capacity, contextTokens + moreTokens / 2, 1)) / 1000;
+  if (isDecoding) return { loadS: 0, prefillS: 0, decodeS };
+  const mustLoad = attempt.phase !== "prefill" && !model.loaded && !model.cloud;
+  const loadS = mustLoad ? capacity.loadMs.value / 1000 : 0;
+  const promptS = prefillMs(capacity, attempt.promptTokens) / 1000;
   return {
-    loadS,
-    prefillS,
-    decodeS: (moreTokens * decodeStepMs(capacity, contextTokens + moreTokens / 2, 1)) / 1000,
+    loadS: Math.max(0, loadS - attempt.sinceHeardS),
+    prefillS: Math.max(0, promptS - Math.max(0, attempt.sinceHeardS - loadS)),
+    decodeS,
   };
 }
