@@ -8,7 +8,11 @@ export type CliErrorCode =
   | "bad-option"
   | "file-unreadable"
   | "program-failed"
-  | "demo-failed";
+  | "demo-failed"
+  | "bad-input"
+  | "in-use"
+  | "lines-failed"
+  | "file-unwritable";
 
 /** What went wrong in words for whoever ran the command: what happened, and what to do. */
 export class CliError extends Error {

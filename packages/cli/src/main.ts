@@ -3,14 +3,27 @@ import { homedir } from "node:os";
 import { CliError } from "./cli-error.ts";
 import type { Output } from "./output.ts";
 import { createProgram } from "./program.ts";
+import { createScreen } from "./screen.ts";
+import type { Terminal } from "./screen.ts";
 
 const INTERRUPTED_EXIT = 130;
+const BAD_INPUT_EXIT = 2;
 
+const { stdout } = process;
+const terminal: Terminal = {
+  get columns() {
+    return stdout.columns;
+  },
+  get rows() {
+    return stdout.rows;
+  },
+  write: (text) => void stdout.write(text),
+};
 const output: Output = {
-  line: (text = "") => void process.stdout.write(`${text}\n`),
-  text: (text) => void process.stdout.write(text),
+  line: (text = "") => void stdout.write(`${text}\n`),
+  text: (text) => void stdout.write(text),
   note: (line) => void process.stderr.write(`${line}\n`),
-  json: (value) => void process.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+  json: (value) => void stdout.write(`${JSON.stringify(value, null, 2)}\n`),
 };
 
 async function readInput(): Promise<string> {
@@ -24,7 +37,7 @@ const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => stop.abort());
 
 // A reader that has seen enough, such as `head`, ends the command quietly.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   stop.abort();
 });
@@ -38,12 +51,13 @@ try {
     output,
     readInput,
     signal: stop.signal,
+    screen: stdout.isTTY && process.stderr.isTTY ? createScreen(terminal) : null,
   });
   await program.parseAsync();
 } catch (error) {
   if (stop.signal.aborted) process.exitCode = INTERRUPTED_EXIT;
   else if (error instanceof CliError) {
     output.note(error.message);
-    process.exitCode = 1;
+    process.exitCode = error.code === "bad-input" ? BAD_INPUT_EXIT : 1;
   } else throw error;
 }

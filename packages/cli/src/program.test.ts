@@ -17,6 +17,7 @@ async function run(args: readonly string[], changes: Partial<ProgramDeps> = {}):
     output,
     readInput: () => Promise.resolve("piped in"),
     signal: new AbortController().signal,
+    screen: null,
     ...changes,
   });
   for (const command of [
@@ -42,6 +43,7 @@ describe("coop", () => {
     for (const command of [
       "up",
       "ask",
+      "submit",
       "jobs",
       "explain",
       "nodes",

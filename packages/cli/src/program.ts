@@ -1,18 +1,20 @@
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { CliError } from "./cli-error.ts";
-import { createClient } from "./client.ts";
+import { jsonOption, portNumber, privacyOption, speed, wholeNumber } from "./command-options.ts";
+import type { JsonFlag } from "./command-options.ts";
 import { ask } from "./commands/ask.ts";
-import type { CommandContext } from "./commands/context.ts";
+import { contextOf, DEFAULT_LISTEN } from "./commands/context.ts";
 import { explainJob } from "./commands/explain.ts";
 import { cancelJob, listJobs } from "./commands/jobs.ts";
 import { addMember, createKey, listMembers, revokeKey } from "./commands/members.ts";
 import { inviteNode, listNodes } from "./commands/nodes.ts";
 import { up } from "./coop-up/up.ts";
 import { runDemo } from "./demo/demo.ts";
-import { coopHome, findKey } from "./home.ts";
+import { coopHome } from "./home.ts";
 import type { Environment } from "./home.ts";
-import { hintsFor } from "./invocation.ts";
+import { addSubmit } from "./submit/submit-command.ts";
 import type { Output } from "./output.ts";
+import type { Screen } from "./screen.ts";
 
 export interface ProgramDeps {
   readonly environment: Environment;
@@ -23,9 +25,10 @@ export interface ProgramDeps {
   readonly readInput: () => Promise<string>;
   /** Aborts when the user wants the command to end. */
   readonly signal: AbortSignal;
+  /** Null where output is no terminal. */
+  readonly screen: Screen | null;
 }
 
-const DEFAULT_LISTEN = "127.0.0.1:7070";
 const DEFAULT_OLLAMA = "http://127.0.0.1:11434";
 const MOST_LISTED = 200;
 
@@ -41,6 +44,7 @@ Examples:
   coop up                                    bring a co-op up on this machine
   coop ask "Why is the sky blue?"            ask it
   git diff | coop ask "Write a commit message:" - --model coop/local-small
+  coop submit batch.jsonl                    run a file of requests, answers in batch.results.jsonl
   coop jobs, then coop explain job_...       see where a job ran, and why
   coop invite-node --member maja             let maja's machine join
 
@@ -49,37 +53,11 @@ The key is COOP_API_KEY, else the operator's in ${home} (COOP_HOME moves it).`,
     );
   addUp(program, deps, home);
   addAsk(program, deps, home);
+  addSubmit(program, { ...deps, home });
   addJobs(program, deps, home);
   addNodes(program, deps, home);
   addMembers(program, deps, home);
   return program;
-}
-
-const jsonOption = (): Option => new Option("--json", "for programs");
-
-const privacyOption = (): Option =>
-  new Option("--privacy <where>", "own: your own nodes; coop: the co-op's; any: clouds too").choices([
-    "own",
-    "coop",
-    "any",
-  ]);
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw new InvalidArgumentError("It must be a whole number from 1 on.");
-}
-
-function speed(text: string): number {
-  const value = Number(text);
-  if (value > 0 && value <= 1000) return value;
-  throw new InvalidArgumentError("It must be a number above 0, at most 1000.");
-}
-
-function portNumber(text: string): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value <= 65_535) return value;
-  throw new InvalidArgumentError("It must be a port from 1 to 65535, or 0 to let the system choose.");
 }
 
 /** HOST:PORT, of which `--port` replaces the port. */
@@ -93,23 +71,6 @@ function listenPlace(environment: Environment, port: number | undefined): { host
     );
   }
   return { host: host.replace(/^\[(.*)\]$/, "$1"), port: port ?? Number(given) };
-}
-
-async function contextOf(
-  { environment, output, signal }: ProgramDeps,
-  home: string,
-  json: boolean,
-): Promise<CommandContext> {
-  const url = environment["COOP_URL"] ?? `http://${DEFAULT_LISTEN}`;
-  if (!URL.canParse(url) || !/^https?:/.test(url)) {
-    throw new CliError(
-      "bad-option",
-      `COOP_URL must be an http(s) URL, such as http://${DEFAULT_LISTEN}, not "${url}".`,
-    );
-  }
-  const source = await findKey(environment, home);
-  const hint = hintsFor(environment);
-  return { client: createClient({ url: url.replace(/\/+$/, ""), source, hint, signal }), output, json, hint };
 }
 
 interface UpFlags {
@@ -181,7 +142,7 @@ Examples:
     )
     .action(async (words: readonly string[], flags: AskFlags) => {
       const parts = words.includes("-") ? await withInput(words, deps.readInput) : words;
-      await ask(await contextOf(deps, home, flags.json === true), {
+      await ask(await contextOf({ ...deps, home }, flags.json === true), {
         prompt: parts.join(" "),
         model: flags.model,
         privacy: flags.privacy ?? null,
@@ -198,10 +159,6 @@ async function withInput(
   return words.map((word) => (word === "-" ? `\n\n${input}` : word));
 }
 
-interface JsonFlag {
-  readonly json?: true;
-}
-
 function addJobs(program: Command, deps: ProgramDeps, home: string): void {
   program
     .command("jobs")
@@ -215,7 +172,7 @@ function addJobs(program: Command, deps: ProgramDeps, home: string): void {
     .addOption(jsonOption())
     .addHelpText("after", "\nExample:\n  coop jobs --limit 5 --json")
     .action(async ({ all, limit, json }: JsonFlag & { readonly all?: true; readonly limit: number }) =>
-      listJobs(await contextOf(deps, home, json === true), { all: all === true, limit }),
+      listJobs(await contextOf({ ...deps, home }, json === true), { all: all === true, limit }),
     );
   program
     .command("explain")
@@ -224,7 +181,7 @@ function addJobs(program: Command, deps: ProgramDeps, home: string): void {
     .addOption(jsonOption())
     .addHelpText("after", "\nExample:\n  coop explain job_01k...   (coop jobs lists them)")
     .action(async (job: string, { json }: JsonFlag) =>
-      explainJob(await contextOf(deps, home, json === true), job),
+      explainJob(await contextOf({ ...deps, home }, json === true), job),
     );
   program
     .command("cancel")
@@ -233,7 +190,7 @@ function addJobs(program: Command, deps: ProgramDeps, home: string): void {
     .addOption(jsonOption())
     .addHelpText("after", "\nExample:\n  coop cancel job_01k...")
     .action(async (job: string, { json }: JsonFlag) =>
-      cancelJob(await contextOf(deps, home, json === true), job),
+      cancelJob(await contextOf({ ...deps, home }, json === true), job),
     );
 }
 
@@ -243,7 +200,7 @@ function addNodes(program: Command, deps: ProgramDeps, home: string): void {
     .description("list the machines that serve, their models and how fast they are")
     .addOption(jsonOption())
     .addHelpText("after", "\nExample:\n  coop nodes")
-    .action(async ({ json }: JsonFlag) => listNodes(await contextOf(deps, home, json === true)));
+    .action(async ({ json }: JsonFlag) => listNodes(await contextOf({ ...deps, home }, json === true)));
   program
     .command("invite-node")
     .description("make a join token for a machine (operators only)")
@@ -251,7 +208,7 @@ function addNodes(program: Command, deps: ProgramDeps, home: string): void {
     .addOption(jsonOption())
     .addHelpText("after", "\nExample:\n  coop invite-node --member maja")
     .action(async ({ member, json }: JsonFlag & { readonly member?: string }) =>
-      inviteNode(await contextOf(deps, home, json === true), member ?? null),
+      inviteNode(await contextOf({ ...deps, home }, json === true), member ?? null),
     );
 }
 
@@ -266,7 +223,7 @@ function addMembers(program: Command, deps: ProgramDeps, home: string): void {
     .addOption(jsonOption())
     .addHelpText("after", "\nExample:\n  coop members add maja --quota 20000000")
     .action(async (name: string, flags: JsonFlag & { readonly quota?: number; readonly operator?: true }) =>
-      addMember(await contextOf(deps, home, flags.json === true), {
+      addMember(await contextOf({ ...deps, home }, flags.json === true), {
         name,
         operator: flags.operator === true,
         quotaTokens: flags.quota ?? null,
@@ -276,7 +233,7 @@ function addMembers(program: Command, deps: ProgramDeps, home: string): void {
     .command("list", { isDefault: true })
     .description("list the members")
     .addOption(jsonOption())
-    .action(async ({ json }: JsonFlag) => listMembers(await contextOf(deps, home, json === true)));
+    .action(async ({ json }: JsonFlag) => listMembers(await contextOf({ ...deps, home }, json === true)));
   const keys = program.command("keys").description("API keys (operators only)");
   keys
     .command("create")
@@ -286,7 +243,7 @@ function addMembers(program: Command, deps: ProgramDeps, home: string): void {
     .addOption(jsonOption())
     .addHelpText("after", "\nExample:\n  coop keys create maja > maja.key")
     .action(async (member: string, { privacy, json }: JsonFlag & { readonly privacy?: string }) =>
-      createKey(await contextOf(deps, home, json === true), member, privacy ?? null),
+      createKey(await contextOf({ ...deps, home }, json === true), member, privacy ?? null),
     );
   keys
     .command("revoke")
@@ -294,6 +251,6 @@ function addMembers(program: Command, deps: ProgramDeps, home: string): void {
     .argument("<key>", "the key's id, the part between the first two underscores")
     .addOption(jsonOption())
     .action(async (key: string, { json }: JsonFlag) =>
-      revokeKey(await contextOf(deps, home, json === true), key),
+      revokeKey(await contextOf({ ...deps, home }, json === true), key),
     );
 }
