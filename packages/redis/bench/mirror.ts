@@ -1,9 +1,9 @@
 /**
  * What keeping BullMQ as the jobs are costs, beside bare BullMQ in the same run:
- *   node packages/redis/bench/mirror.ts [jobs a round]
+ *   node packages/redis/bench/mirror.ts [jobs a round] [rounds] [--json]
  * Bare: add, claim and complete, 50 at once. Mirrored: the same jobs through the job store (admit, lease,
  * finish), the projector brought up to date after each of the three, so that no step is saved; and whole
- * lives, where the projector may skip what is already over. Rounds alternate; medians of five. CPU is that of
+ * lives, where the projector may skip what is already over. Rounds alternate; medians of five unless told. CPU is that of
  * this process and of Redis together, which says more than the clock on a busy machine.
  */
 import { mkdtemp, rm } from "node:fs/promises";
@@ -16,8 +16,10 @@ import { Queue, Worker, type Job } from "bullmq";
 import { createVault, openStores } from "../src/index.ts";
 import { startTestRedis } from "../src/testing/index.ts";
 
-const jobsPerRound = Number(process.argv[2] ?? 2_000);
-const rounds = 5;
+const [jobsText = "2000", roundsText = "5"] = process.argv.slice(2).filter((word) => !word.startsWith("--"));
+const jobsPerRound = Number(jobsText);
+const rounds = Number(roundsText);
+const isForPrograms = process.argv.includes("--json");
 const lanes = 50;
 const prefix = "{coop}";
 const farMs = 3_600_000;
@@ -173,15 +175,17 @@ for (let round = 0; round < rounds; round += 1) {
     await caughtUp();
   }
 }
-const floor = median(samples.bare.map(({ jobsPerSecond }) => jobsPerSecond));
-for (const [kind, all] of Object.entries(samples)) {
-  const jobsPerSecond = median(all.map((sample) => sample.jobsPerSecond));
-  const cpuUs = median(all.map((sample) => sample.cpuUsPerJob));
-  const share = Math.round((100 * jobsPerSecond) / floor);
-  process.stdout.write(
-    `${kind.padEnd(12)} ${Math.round(jobsPerSecond)} jobs/s (${share} % of bare), CPU ${Math.round(cpuUs)} us a job\n`,
-  );
-}
+const medians = (all: readonly Sample[]): Sample => ({
+  jobsPerSecond: median(all.map(({ jobsPerSecond }) => jobsPerSecond)),
+  cpuUsPerJob: median(all.map(({ cpuUsPerJob }) => cpuUsPerJob)),
+});
+const results = Object.entries(samples).map(([kind, all]) => [kind, medians(all)] as const);
+const floor = medians(samples.bare).jobsPerSecond;
+const describe = ([kind, { jobsPerSecond, cpuUsPerJob }]: readonly [string, Sample]): string =>
+  `${kind.padEnd(12)} ${Math.round(jobsPerSecond)} jobs/s (${Math.round((100 * jobsPerSecond) / floor)} % of bare), ` +
+  `CPU ${Math.round(cpuUsPerJob)} us a job`;
+const answer = isForPrograms ? JSON.stringify(Object.fromEntries(results)) : results.map(describe).join("\n");
+process.stdout.write(`${answer}\n`);
 
 ending.abort();
 await projecting;
