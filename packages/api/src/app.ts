@@ -11,6 +11,7 @@ import { getModel, listModels } from "./dialects/openai/models.ts";
 import { createFleetView } from "./fleet-view.ts";
 import { createFollowing } from "./following.ts";
 import { createMonths } from "./month.ts";
+import { openapiRoutes } from "./openapi/routes.ts";
 import { adminRoutes } from "./routes/admin.ts";
 import { fleetRoutes } from "./routes/fleet.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -58,6 +59,7 @@ export function createApi(deps: ApiDeps): Api {
   app.route("/admin", adminRoutes(deps));
   app.post(JOIN_PATH, join(deps));
   app.route("/", healthRoutes(deps));
+  app.route("/", openapiRoutes(deps));
   return { app, stop: following.stop };
 }
 
