@@ -175,7 +175,7 @@ export function noteProgress(
 
 /** The node as placement sees it now. */
 export function planOf(node: FleetNode, nowMs: number): PlanNode {
-  if (node.plan !== null && node.plan.atMs === nowMs) return node.plan.value;
+  if (node.plan !== null && isStillTrue(node, node.plan.atMs, nowMs)) return node.plan.value;
   const source: PlanSource = {
     report: node.report,
     tiers: node.tiers,
@@ -200,6 +200,10 @@ export function planOf(node: FleetNode, nowMs: number): PlanNode {
   node.plan = { atMs: nowMs, value };
   return value;
 }
+
+/** What runs moves on with every moment; an idle node stays as it is for a while. */
+const isStillTrue = (node: FleetNode, plannedAtMs: number, nowMs: number): boolean =>
+  nowMs === plannedAtMs || (node.attempts.size === 0 && Math.abs(nowMs - plannedAtMs) < PLANNED_MODELS_MS);
 
 function useOf(node: FleetNode, model: string, nowMs: number): ModelUse {
   const use = node.uses.get(model);

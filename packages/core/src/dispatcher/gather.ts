@@ -111,6 +111,7 @@ function leastServedByNode(open: readonly OpenKind[], counters: FairCounters): (
   for (const { kind, usable } of open) {
     let ofKindS = Infinity;
     for (const member of kind.byMember.keys()) ofKindS = Math.min(ofKindS, counters.servedS(member));
+    if (open.length === 1) return () => ofKindS;
     for (const { index } of usable.nodes) leastS[index] = Math.min(leastS[index] ?? Infinity, ofKindS);
   }
   return (node) => leastS[node] ?? Infinity;

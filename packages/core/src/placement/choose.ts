@@ -68,20 +68,22 @@ interface Behind {
 }
 
 export function createListPass(fleet: PassFleet): ListPass {
-  const nodes: (VirtualNode | undefined)[] = [];
-  const starts: (Start | undefined)[][] = [];
+  const nodes = new Map<number, VirtualNode>();
+  const starts = new Map<number, (Start | undefined)[]>();
   /** Weight of the jobs that are still to have their turn, by kind. */
   const behind = new Map<string, Behind>();
   const turned = new Map<string, number>();
 
   const nodeOf = (index: number): VirtualNode => {
-    const node = nodes[index] ?? createVirtualNode(fleet.planOf(index));
-    nodes[index] = node;
+    const known = nodes.get(index);
+    if (known !== undefined) return known;
+    const node = createVirtualNode(fleet.planOf(index));
+    nodes.set(index, node);
     return node;
   };
   const startAt = (index: number, model: number): Start => {
-    const ofNode = starts[index] ?? [];
-    starts[index] = ofNode;
+    const ofNode = starts.get(index) ?? [];
+    if (ofNode.length === 0) starts.set(index, ofNode);
     const start = ofNode[model] ?? startOf(nodeOf(index), model);
     ofNode[model] = start;
     return start;
@@ -161,7 +163,10 @@ export function createListPass(fleet: PassFleet): ListPass {
       occupy(node, { model, loadS: cost.loadS, prefillS, decodeS, weight: candidate.weight }, evicted);
       if (isFull(node)) runUntilFree(node);
     },
-    canStartMore: () => nodes.some((node) => node !== undefined && node.isNow && !isFull(node)),
+    canStartMore() {
+      for (const node of nodes.values()) if (node.isNow && !isFull(node)) return true;
+      return false;
+    },
     costOf(candidate, option) {
       const node = nodeOf(option.node);
       runUntilFree(node);
