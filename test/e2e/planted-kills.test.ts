@@ -125,6 +125,18 @@ describe("kill -9 at a planted moment", () => {
     expect((await untilEnded(cluster, member, next, 20_000)).state).toBe("succeeded");
   });
 
+  it("goes on with a detached job while its server is stopped, in the same attempt", async () => {
+    ollama.script("/api/chat", piece("Hello"), { do: "pause", ms: 3_000 }, piece(" again"), done());
+    const id = await submitDetached(cluster, member, "over-a-stop", ask);
+    await untilJob(cluster, member, id, (job) => job.outputTokens > 0, 20_000);
+    const asked = ollama.callsOf("/api/chat").length;
+    expect(await cluster.server().stop()).toBe(0);
+    await cluster.restartServer();
+    const job = await untilEnded(cluster, member, id, 40_000);
+    expect(job).toMatchObject({ state: "succeeded", result: { content: "Hello again" } });
+    expect(ollama.callsOf("/api/chat")).toHaveLength(asked);
+  });
+
   it("leaves books that add up, and a queue that agrees with them", async () => {
     const redis = await openBooks(cluster.home);
     try {
