@@ -7,7 +7,7 @@ import type { ApiContext, ApiDefaults } from "./deps.ts";
 import { createFold } from "./fold.ts";
 import type { EndEvent, FoldedOutput } from "./fold.ts";
 import type { Following } from "./following.ts";
-import { problemOfEnd } from "./job-end.ts";
+import { problemOfEnd, unplaced } from "./job-end.ts";
 import { setJobHeader, setPlacedHeaders } from "./job-headers.ts";
 import { ProblemError } from "./problem.ts";
 import { readOptions } from "./request-options.ts";
@@ -106,15 +106,6 @@ export async function awaitWhole(
 
 /** Status of an answer that nobody reads: the member closed the connection. */
 export const clientGone = (): Response => new Response(null, { status: 499 });
-
-export const unplaced = (): ProblemError =>
-  new ProblemError(504, {
-    code: "job_expired",
-    message:
-      "No node became free for this in the time that an open connection waits. " +
-      "Send it to POST /v1/jobs to let it wait longer, or ask for a lower tier.",
-    repeat: false,
-  });
 
 export const unreadable = (error: OperationalError): ProblemError =>
   new ProblemError(503, {

@@ -95,10 +95,11 @@ export function openAttached(
   const follower = deps.following.enter(job, repeated);
   const { promise: lapsed, resolve: lapse } = Promise.withResolvers<Waited>();
   const timer = setTimeout(() => lapse({ kind: "unplaced" }), deps.attachedWaitMs);
+  let waits = true;
   const reader = openOutput(deps.output, job, START_OF_OUTPUT, (ended) => {
     clearTimeout(timer);
     member.removeEventListener("abort", reader.close);
-    follower.leave(ended);
+    follower.leave(ended ? "ended" : waits ? "unfollowed" : "unplaced");
   });
   if (member.aborted) reader.close();
   else member.addEventListener("abort", reader.close);
@@ -108,7 +109,10 @@ export function openAttached(
     if (taken) return reader.wait(patienceMs);
     const waited = await Promise.race([reader.wait(patienceMs), lapsed]);
     taken = waited.kind === "entry";
-    if (waited.kind === "unplaced") reader.close();
+    if (waited.kind === "unplaced") {
+      waits = false;
+      reader.close();
+    }
     return waited;
   };
   return { wait, close: reader.close };

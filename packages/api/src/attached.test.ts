@@ -1,6 +1,6 @@
 import { asJobId, assert, OperationalError } from "@coop/core";
 import type { JobSpec, OutputLog } from "@coop/core";
-import { problemSchema } from "@coop/protocol";
+import { jobViewSchema, problemSchema } from "@coop/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { eventually } from "./testing/eventually.ts";
 import { chatBody, createWorld, jobIdOf } from "./testing/world.ts";
@@ -135,7 +135,18 @@ describe("an open connection waits for a node only so long", () => {
       504,
       "job_expired",
     ]);
-    await world.until(jobIdOf(response), (record) => record.state.state === "cancelled");
+    const { state } = await world.until(jobIdOf(response), (record) => record.state.state === "cancelled");
+    expect(state).toMatchObject({ reason: "unplaced", chargedTokens: 0 });
+    const view = await world.request(`/v1/jobs/${jobIdOf(response)}`);
+    expect(jobViewSchema.parse(await view.json()).error?.code).toBe("cancelled-unplaced");
+  });
+
+  test("also who asks again with the same Idempotency-Key", async () => {
+    const ask = async () =>
+      world.post("/v1/chat/completions", chatBody(), { headers: { "idempotency-key": "k" } });
+    const first = await ask();
+    await world.until(jobIdOf(first), (record) => record.state.state === "cancelled");
+    expect((await ask()).status).toBe(504);
   });
 
   test("or an error event when the headers went out before", async () => {

@@ -7,7 +7,7 @@ import type { CancelReason, Clock, JobDesk, JobId, Log } from "@coop/core";
  */
 export interface Following {
   /** Follows a job. Call `leave` exactly once. @param renewNow the mark may be about to lapse */
-  enter(job: JobId, renewNow: boolean): { leave(ended: boolean): void };
+  enter(job: JobId, renewNow: boolean): { leave(why: "ended" | "unfollowed" | "unplaced"): void };
   /** Cancels what is followed here, now and from now on. Resolves when the store has taken it, or is away. */
   stop(): Promise<void>;
 }
@@ -66,14 +66,14 @@ export function createFollowing(deps: FollowingDeps): Following {
         schedule();
       }
       return {
-        leave: (ended) => {
+        leave: (why) => {
           const others = (followers.get(job) ?? 1) - 1;
           if (others > 0) {
             followers.set(job, others);
             return;
           }
           followers.delete(job);
-          if (!ended) void cancel(job, "unfollowed");
+          if (why !== "ended") void cancel(job, why);
         },
       };
     },

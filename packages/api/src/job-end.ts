@@ -9,6 +9,16 @@ const CANCELLED = {
     "The job was cancelled because nobody followed it any more. To ask again, use a new Idempotency-Key.",
 } as const;
 
+/** What a member hears who waited for a node as long as an open connection does. */
+export const unplaced = (): ProblemError =>
+  new ProblemError(504, {
+    code: "job_expired",
+    message:
+      "No node became free for this in the time that an open connection waits. " +
+      "Send it to POST /v1/jobs to let it wait longer, or ask for a lower tier.",
+    repeat: false,
+  });
+
 type BadEnd = Exclude<EndEvent, { kind: "succeeded" }>;
 
 /** What a member hears of a job that did not succeed. */
@@ -17,6 +27,7 @@ export function problemOfEnd(end: BadEnd): ProblemError {
     case "failed":
       return problemOfFailure(end.code, end.message);
     case "cancelled":
+      if (end.reason === "unplaced") return unplaced();
       if (end.reason === "server-stopped")
         return new ProblemError(503, {
           code: "server_stopped",

@@ -73,6 +73,7 @@ function errorOf({ state }: JobRecord): JobView["error"] {
 const CANCELLED = {
   member: "It was cancelled.",
   unfollowed: "Its connection closed before it finished.",
+  unplaced: "No node became free for it in the time that an open connection waits.",
   "server-stopped": "The server that its connection was open to stopped.",
 } as const;
 

@@ -108,8 +108,11 @@ export type JobState =
       readonly finishedAtMs: number;
     };
 
-/** `member`: asked for. `unfollowed`: an attached job that nobody follows. `server-stopped`: an attached job whose server was stopped. */
-export type CancelReason = "member" | "unfollowed" | "server-stopped";
+/**
+ * `member`: asked for. The others end attached jobs. `unfollowed`: nobody follows it. `unplaced`: no node took it
+ * in the time that an open connection waits. `server-stopped`: the server that its connection was open to.
+ */
+export type CancelReason = "member" | "unfollowed" | "unplaced" | "server-stopped";
 
 export type TerminalState = Extract<JobState, { state: "succeeded" | "failed" | "cancelled" | "expired" }>;
 

@@ -1,9 +1,9 @@
 import { assert, OperationalError } from "@coop/core";
 import type { JobId } from "@coop/core";
-import { unplaced, unreadable } from "../../attached-job.ts";
+import { unreadable } from "../../attached-job.ts";
 import type { Waited, OutputReader } from "../../attached-output.ts";
 import type { EndEvent, Placed } from "../../fold.ts";
-import { problemOfEnd } from "../../job-end.ts";
+import { problemOfEnd, unplaced } from "../../job-end.ts";
 import { problemBody } from "../../problem.ts";
 import type { ProblemError } from "../../problem.ts";
 import { SSE_PING, sseEvent } from "../../sse.ts";

@@ -1,10 +1,10 @@
 import { OperationalError } from "@coop/core";
 import { chatCompletionRequestSchema } from "@coop/protocol";
 import type { ChatCompletionRequest } from "@coop/protocol";
-import { awaitWhole, clientGone, startAttached, unplaced, unreadable } from "../../attached-job.ts";
+import { awaitWhole, clientGone, startAttached, unreadable } from "../../attached-job.ts";
 import type { AttachedDeps, AttachedJob } from "../../attached-job.ts";
 import type { ApiContext } from "../../deps.ts";
-import { problemOfEnd } from "../../job-end.ts";
+import { problemOfEnd, unplaced } from "../../job-end.ts";
 import { setPlacedHeaders } from "../../job-headers.ts";
 import { readJson, readRequest } from "../../request-body.ts";
 import { SSE_HEADERS, sseStream } from "../../sse.ts";
