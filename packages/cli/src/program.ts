@@ -6,6 +6,7 @@ import { ask } from "./commands/ask.ts";
 import { contextOf, DEFAULT_LISTEN } from "./commands/context.ts";
 import { explainJob } from "./commands/explain.ts";
 import { cancelJob, listJobs } from "./commands/jobs.ts";
+import { watchJobs } from "./commands/watch-jobs.ts";
 import { addMember, createKey, listMembers, revokeKey } from "./commands/members.ts";
 import { inviteNode, listNodes } from "./commands/nodes.ts";
 import { up } from "./coop-up/up.ts";
@@ -159,6 +160,12 @@ async function withInput(
   return words.map((word) => (word === "-" ? `\n\n${input}` : word));
 }
 
+interface JobsFlags extends JsonFlag {
+  readonly all?: true;
+  readonly limit: number;
+  readonly watch?: true;
+}
+
 function addJobs(program: Command, deps: ProgramDeps, home: string): void {
   program
     .command("jobs")
@@ -169,11 +176,15 @@ function addJobs(program: Command, deps: ProgramDeps, home: string): void {
         .argParser((text) => Math.min(wholeNumber(text), MOST_LISTED))
         .default(20),
     )
+    .option("--watch", "go on until Ctrl-C; a line for each change where output is no terminal")
     .addOption(jsonOption())
-    .addHelpText("after", "\nExample:\n  coop jobs --limit 5 --json")
-    .action(async ({ all, limit, json }: JsonFlag & { readonly all?: true; readonly limit: number }) =>
-      listJobs(await contextOf({ ...deps, home }, json === true), { all: all === true, limit }),
-    );
+    .addHelpText("after", "\nExamples:\n  coop jobs --limit 5 --json\n  coop jobs --watch")
+    .action(async ({ all, limit, watch, json }: JobsFlags) => {
+      const context = await contextOf({ ...deps, home }, json === true);
+      const options = { all: all === true, limit };
+      if (watch === true) await watchJobs({ ...context, screen: deps.screen, signal: deps.signal }, options);
+      else await listJobs(context, options);
+    });
   program
     .command("explain")
     .description("tell why a job runs where it runs, or why it waits")

@@ -9,18 +9,18 @@ export interface JobsOptions {
   readonly limit: number;
 }
 
-interface ListedJob {
+export interface ListedJob {
   readonly memberName: string | null;
   readonly job: JobView;
 }
 
 /** Lists jobs, newest first. */
-export async function listJobs(context: CommandContext, { all, limit }: JobsOptions): Promise<void> {
+export async function listJobs(context: CommandContext, options: JobsOptions): Promise<void> {
   const { output } = context;
-  const found = all ? await everyMembersJobs(context, limit) : await ownJobs(context, limit);
-  const jobs = found.toSorted((a, b) => b.job.submittedAtMs - a.job.submittedAtMs).slice(0, limit);
+  const { all } = options;
+  const jobs = await readJobs(context, options);
   if (context.json) {
-    output.json(jobs.map(({ memberName, job }) => (memberName === null ? job : { memberName, ...job })));
+    output.json(jobs.map(asJson));
     return;
   }
   if (jobs.length === 0) {
@@ -29,6 +29,18 @@ export async function listJobs(context: CommandContext, { all, limit }: JobsOpti
   }
   for (const line of jobTable(jobs, all)) output.line(line);
 }
+
+/** The latest jobs, newest first. */
+export async function readJobs(
+  context: CommandContext,
+  { all, limit }: JobsOptions,
+): Promise<readonly ListedJob[]> {
+  const found = all ? await everyMembersJobs(context, limit) : await ownJobs(context, limit);
+  return found.toSorted((a, b) => b.job.submittedAtMs - a.job.submittedAtMs).slice(0, limit);
+}
+
+export const asJson = ({ memberName, job }: ListedJob): object =>
+  memberName === null ? job : { memberName, ...job };
 
 async function ownJobs({ client }: CommandContext, limit: number): Promise<ListedJob[]> {
   const { data } = await client.get(`/v1/jobs?limit=${limit}`, jobListSchema);
@@ -49,7 +61,7 @@ async function everyMembersJobs({ client }: CommandContext, limit: number): Prom
   return lists.flat();
 }
 
-function jobTable(jobs: readonly ListedJob[], all: boolean): string[] {
+export function jobTable(jobs: readonly ListedJob[], all: boolean): string[] {
   const columns = [
     { heading: "JOB" },
     ...(all ? [{ heading: "MEMBER", flexible: true as const }] : []),

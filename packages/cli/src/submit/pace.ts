@@ -26,7 +26,6 @@ const PATIENCE_MS = 10 * 60_000;
 
 interface Trouble {
   readonly sinceMs: number;
-  readonly lastMs: number;
   readonly untilMs: number;
   readonly failures: number;
 }
@@ -34,6 +33,8 @@ interface Trouble {
 export function createPace({ nowMs, pause, onTrouble }: PaceDeps): Pace {
   let trouble: Trouble | null = null;
   let probe: Promise<void> | null = null;
+  /** Grows with each failure: a request that began before the last one says nothing of the server as it is now. */
+  let era = 0;
 
   /** Resolves when a request may go; what it resolves with is called when that request has an outcome. */
   const takeTurn = async (): Promise<() => void> => {
@@ -59,16 +60,17 @@ export function createPace({ nowMs, pause, onTrouble }: PaceDeps): Pace {
     }
   };
 
-  const answered = (begunMs: number): void => {
-    if (trouble !== null && begunMs >= trouble.lastMs) trouble = null;
+  const answered = (begunIn: number): void => {
+    if (begunIn === era) trouble = null;
   };
-  const troubled = (error: CliError, begunMs: number): void => {
-    if (trouble !== null && begunMs < trouble.lastMs) return;
+  const troubled = (error: CliError, begunIn: number): void => {
+    if (begunIn !== era) return;
     const atMs = nowMs();
     const { sinceMs, failures } = trouble ?? { sinceMs: atMs, failures: 0 };
     if (!isBusy(error) && atMs - sinceMs > PATIENCE_MS) throw error;
     const waitMs = waitAfter(error, failures);
-    trouble = { sinceMs, lastMs: atMs, untilMs: atMs + waitMs, failures: failures + 1 };
+    era += 1;
+    trouble = { sinceMs, untilMs: atMs + waitMs, failures: failures + 1 };
     onTrouble(error, waitMs);
   };
 
@@ -76,17 +78,17 @@ export function createPace({ nowMs, pause, onTrouble }: PaceDeps): Pace {
     async run(request) {
       for (;;) {
         const done = await takeTurn();
-        const begunMs = nowMs();
+        const begunIn = era;
         try {
           const answer = await request();
-          answered(begunMs);
+          answered(begunIn);
           return answer;
         } catch (error) {
           if (!isPassing(error)) {
-            answered(begunMs);
+            answered(begunIn);
             throw error;
           }
-          troubled(error, begunMs);
+          troubled(error, begunIn);
         } finally {
           done();
         }
