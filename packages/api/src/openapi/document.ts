@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { OPERATIONS } from "./operations.ts";
-import type { Answer, Operation, Parameter } from "./operations.ts";
+import type { Answer, Operation, Parameter } from "./operation.ts";
 import { SCHEMAS } from "./schemas.ts";
 import type { SchemaName } from "./schemas.ts";
 

@@ -3,7 +3,7 @@ import { html, raw } from "hono/html";
 import { jsonSchemas } from "./document.ts";
 import type { JsonSchema } from "./document.ts";
 import { OPERATIONS } from "./operations.ts";
-import type { Operation } from "./operations.ts";
+import type { Operation } from "./operation.ts";
 
 /** The HTTP surface as one page that needs nothing else: no script, and no style but its own. */
 
