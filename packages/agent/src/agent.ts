@@ -174,6 +174,7 @@ export class Agent {
         name,
         loaded,
         contextTokens,
+        problem: report?.unhealthy[name] ?? null,
       })),
       slots: slots.total,
       draining: this.#attempts.isDraining,

@@ -25,6 +25,7 @@ const slow: Extract<EngineOutcome, { kind: "done" }> = {
 
 function rig() {
   let kept: ReadonlyMap<string, KnownCapacity> = new Map();
+  let handedOver: ReadonlyMap<string, KnownCapacity> = new Map();
   const timers: (() => void)[] = [];
   let writes = 0;
   const store: CapacityStore = {
@@ -32,6 +33,12 @@ function rig() {
     write: async (known) => {
       kept = known;
       writes += 1;
+    },
+    handOver: async (measured) => void (handedOver = measured),
+    takeOver: async () => {
+      const taken = handedOver;
+      handedOver = new Map();
+      return taken;
     },
   };
   const timing: Timing = {
@@ -88,4 +95,26 @@ test("many observations are kept in one write", async () => {
   timers[0]?.();
   await learning.close();
   expect(writes()).toBe(1);
+});
+
+test("what another program measured replaces what was learned, at once and for good", async () => {
+  const { deps } = rig();
+  const learning = await startCapacityLearning(deps);
+  learning.capacity(model, prior);
+  learning.observe(model.name, slow);
+  const bench = await startCapacityLearning({
+    ...deps,
+    store: { ...deps.store, read: async () => new Map(), write: deps.store.handOver },
+  });
+  bench.capacity(model, prior);
+  const fast = { ...slow, timings: { ...slow.timings, decodeMs: slow.timings.decodeMs / 4 } };
+  for (let run = 0; run < 3; run += 1) bench.observe(model.name, fast);
+  const measured = bench.capacity(model, prior);
+  await bench.close();
+  expect(measured.fixedMsPerToken.basis).toBe("measured");
+
+  await learning.takeOver();
+  expect(learning.capacity(model, prior)).toEqual(measured);
+  await learning.close();
+  expect((await startCapacityLearning(deps)).capacity(model, prior)).toEqual(measured);
 });

@@ -13,6 +13,8 @@ export interface CapacityLearning {
   capacity(model: ModelIdentity, prior: ModelCapacity): ModelCapacity;
   /** Takes in a generation that went well. */
   observe(model: string, outcome: Extract<EngineOutcome, { kind: "done" }>): void;
+  /** Takes in what another program of this machine measured and handed over. */
+  takeOver(): Promise<void>;
   /** Heat or power changed: what was measured gives way faster. */
   conditionsChanged(): void;
   /** Keeps what was learned. */
@@ -60,6 +62,11 @@ export async function startCapacityLearning({
       if (known === undefined) return;
       estimates.set(model, { ...known, estimate: observed(known.estimate, outcome) });
       keeping ??= timing.after(KEEP_AFTER_MS, keep);
+    },
+    async takeOver() {
+      const measured = await store.takeOver();
+      for (const [name, known] of measured) estimates.set(name, known);
+      if (measured.size > 0) keep();
     },
     conditionsChanged() {
       for (const [name, known] of estimates) {

@@ -47,3 +47,21 @@ test("a home that cannot be written stops nothing", async () => {
   await createCapacityFile({ home, log }).write(new Map());
   expect(warnings).toHaveLength(1);
 });
+
+test("what is handed over is taken once, model by model, and known before it is taken", async () => {
+  const estimate = createCapacityEstimate(priorCapacity(REFERENCE_MACHINE, estimateShape(8e9)));
+  const known = (digest: string) => ({ digest, estimate });
+  const store = createCapacityFile({ home, log });
+  await store.write(new Map([["a", known("old")]]));
+  await store.handOver(new Map([["a", known("new")]]));
+  await store.handOver(new Map([["b", known("new")]]));
+  const both = new Map([
+    ["a", known("new")],
+    ["b", known("new")],
+  ]);
+  expect(await store.read()).toEqual(both);
+  expect(await createCapacityFile({ home, log }).takeOver()).toEqual(both);
+  expect(await store.takeOver()).toEqual(new Map());
+  expect(await store.read()).toEqual(new Map([["a", known("old")]]));
+  expect(warnings).toEqual([]);
+});

@@ -1,3 +1,4 @@
+import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OperationalError } from "@coop/core";
 import type { CapacityEstimate, Log } from "@coop/core";
@@ -10,12 +11,20 @@ export interface KnownCapacity {
   readonly estimate: CapacityEstimate;
 }
 
-/** Where learned capacities outlive the agent. */
+export type KnownCapacities = ReadonlyMap<string, KnownCapacity>;
+
+/**
+ * Where learned capacities outlive the agent. A failure to read or write is told to the owner and stops
+ * nothing: it can be learned again.
+ */
 export interface CapacityStore {
-  /** By model name; empty when nothing is kept, or not readably. */
-  read(): Promise<ReadonlyMap<string, KnownCapacity>>;
-  /** A failure to write is told to the owner and stops nothing: it can be learned again. */
-  write(known: ReadonlyMap<string, KnownCapacity>): Promise<void>;
+  /** By model name, what was handed over included; empty when nothing is kept, or not readably. */
+  read(): Promise<KnownCapacities>;
+  write(known: KnownCapacities): Promise<void>;
+  /** Leaves what another program measured for the agent, which may run meanwhile. */
+  handOver(measured: KnownCapacities): Promise<void>;
+  /** Takes what was handed over since, once; empty when nothing was. */
+  takeOver(): Promise<KnownCapacities>;
 }
 
 const figure = z.object({ value: z.number(), basis: z.enum(["prior", "measured"]) });
@@ -42,6 +51,9 @@ const fileSchema = z.record(
   }),
 ) satisfies z.ZodType<Record<string, KnownCapacity>>;
 
+/** Name of the file by which measured capacities are handed over. */
+export const HANDED_OVER = "measured.json";
+
 /** Keeps them in `capacity.json` of the agent's home. */
 export function createCapacityFile({
   home,
@@ -51,6 +63,9 @@ export function createCapacityFile({
   readonly log: Log;
 }): CapacityStore {
   const path = join(home, "capacity.json");
+  const handedOver = join(home, HANDED_OVER);
+  const taken = join(home, "measured.taken.json");
+
   const orTellOwner = async <T>(work: Promise<T>, otherwise: T): Promise<T> => {
     try {
       return await work;
@@ -60,13 +75,30 @@ export function createCapacityFile({
       return otherwise;
     }
   };
+  const readFrom = async (from: string): Promise<KnownCapacities> => {
+    const kept = readHomeFile(from, fileSchema, "Remove it; the agent measures again.");
+    return new Map(Object.entries((await orTellOwner(kept, null)) ?? {}));
+  };
+
   return {
-    async read() {
-      const kept = readHomeFile(path, fileSchema, "Remove it; the agent measures again.");
-      return new Map(Object.entries((await orTellOwner(kept, null)) ?? {}));
-    },
+    read: async () => new Map([...(await readFrom(path)), ...(await readFrom(handedOver))]),
     async write(known) {
       await orTellOwner(writeHomeFile(path, Object.fromEntries(known)), undefined);
+    },
+    async handOver(measured) {
+      const before = await readFrom(handedOver);
+      await writeHomeFile(handedOver, Object.fromEntries([...before, ...measured]));
+    },
+    async takeOver() {
+      try {
+        await rename(handedOver, taken);
+      } catch (error) {
+        if (error instanceof Error && "code" in error && error.code === "ENOENT") return new Map();
+        throw error;
+      }
+      const measured = await readFrom(taken);
+      await rm(taken, { force: true });
+      return measured;
     },
   };
 }

@@ -1,6 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { agentHome } from "./home-directory.ts";
+import type { CommandDeps } from "./commands/one-look.ts";
 import type { ConfigFlags } from "./config.ts";
 import { AGENT_VERSION } from "./version.ts";
 
@@ -17,17 +18,41 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 type StartFlags = ConfigFlags & { readonly join?: string; readonly verbose?: boolean };
 
 async function startAgent({ join, verbose, ...flags }: StartFlags): Promise<void> {
+  const deps = await commandDeps(flags, verbose === true ? "debug" : "info");
+  const { start } = await import("./commands/start.ts");
+  const stop = stopOnSignals();
+  await start({ ...deps, joinToken: join ?? null, stop, random: { next: Math.random } });
+}
+
+/** What every command that meets the engine works with. */
+async function commandDeps(flags: ConfigFlags, level: "debug" | "info" | "warn"): Promise<CommandDeps> {
   const { readConfig } = await import("./config.ts");
   const { createPlainLog } = await import("./plain-log.ts");
   const { createSystemTiming } = await import("./timing.ts");
-  const { start } = await import("./commands/start.ts");
   const timing = createSystemTiming();
-  const stop = stopOnSignals();
-  const log = createPlainLog(verbose === true ? "debug" : "info", timing.now, (line) =>
-    process.stderr.write(`${line}\n`),
-  );
-  const config = await readConfig(home, flags, process.env);
-  await start({ config, joinToken: join ?? null, stop, timing, random: { next: Math.random }, log, say });
+  const log = createPlainLog(level, timing.now, (line) => process.stderr.write(`${line}\n`));
+  return { config: await readConfig(home, flags, process.env), timing, log, say };
+}
+
+type LookFlags = ConfigFlags & { readonly json?: boolean };
+
+async function fits(model: string, { json, ...flags }: LookFlags): Promise<void> {
+  const { tellWhetherFits } = await import("./commands/fits.ts");
+  process.exitCode = await tellWhetherFits(await commandDeps(flags, "warn"), model, json === true);
+}
+
+async function models({ json, ...flags }: LookFlags): Promise<void> {
+  const { tellModels } = await import("./commands/models.ts");
+  await tellModels(await commandDeps(flags, "warn"), json === true);
+}
+
+async function bench(model: string | undefined, { json, ...flags }: LookFlags): Promise<void> {
+  const { bench: run } = await import("./commands/bench.ts");
+  const progress = (line: string): void => void process.stderr.write(`${line}\n`);
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort());
+  const options = { model: model ?? null, json: json === true, progress, signal: stop.signal };
+  await run(await commandDeps(flags, "warn"), options);
 }
 
 /** The first signal lets what runs finish, the second stops it, a third ends the program where it stands. */
@@ -65,9 +90,13 @@ Examples:
   agent start --slots 2 --memory 24 --context 16384 --tokens-per-day 500000
   agent start --engine http://127.0.0.1:11500
   agent status --json
+  agent models                         what each model can do here, and how it is
+  agent fits qwen3:32b && ollama run qwen3:32b
+  agent bench llama3.2:3b              measure it, and have the agent report it
 
 Settings come from the command line, else the environment (COOP_AGENT_NAME, OLLAMA_HOST, COOP_AGENT_SLOTS,
-COOP_AGENT_MEMORY_GIB, COOP_AGENT_CONTEXT, COOP_AGENT_TOKENS_PER_DAY, COOP_AGENT_ALLOW_PLAINTEXT), else agent.json in
+COOP_AGENT_MEMORY_GIB, COOP_AGENT_CONTEXT, COOP_AGENT_TOKENS_PER_DAY, COOP_AGENT_ALLOW_PLAINTEXT,
+COOP_AGENT_FREE_MEMORY_GIB, COOP_AGENT_PIN), else agent.json in
 ${home} (COOP_AGENT_HOME moves it).`,
   );
 
@@ -81,6 +110,8 @@ program
   .option("--memory <gib>", "most memory for models, GiB (default: 70 % of the machine's)")
   .option("--context <n>", "longest context of a generation, tokens")
   .option("--tokens-per-day <n>", "most tokens to serve a day (default: no limit)")
+  .option("--free-memory <gib>", "memory to keep free by unloading idle models, GiB (default: 10 %)")
+  .option("--pin <models>", "models that are never unloaded for it, with commas between")
   .option("--allow-plaintext", "connect without TLS to a server on a network that is private itself")
   .option("--verbose", "log more")
   .action(startAgent);
@@ -90,6 +121,40 @@ program
   .description("tell how the agent on this machine is; exits with 3 when none runs")
   .option("--json", "as JSON")
   .action(showStatus);
+
+const engineOption = ["--engine <url>", "where Ollama answers (default: http://127.0.0.1:11434)"] as const;
+
+program
+  .command("models")
+  .description("tell what this machine's models can do: tier, context, speed, memory, health")
+  .option(...engineOption)
+  .option("--json", "as JSON")
+  .action(models);
+
+program
+  .command("fits")
+  .description(
+    "tell whether a model fits into memory now: exits with 0 if so, 1 if not, 2 when that is unknown",
+  )
+  .argument("<model>", "its name, as in `ollama list`")
+  .option(...engineOption)
+  .option("--slots <n>", "most generations at once")
+  .option("--memory <gib>", "most memory for models, GiB")
+  .option("--context <n>", "longest context of a generation, tokens")
+  .option("--free-memory <gib>", "memory that is to stay free, GiB")
+  .option("--pin <models>", "models that must stay, with commas between")
+  .option("--json", "as JSON")
+  .action(fits);
+
+program
+  .command("bench")
+  .description("measure models on the engine: output, prompt, several at once, load; the agent reports it")
+  .argument("[model]", "its name (default: every model that generates text here)")
+  .option(...engineOption)
+  .option("--slots <n>", "most generations at once")
+  .option("--context <n>", "longest context of a generation, tokens")
+  .option("--json", "as JSON")
+  .action(bench);
 
 try {
   await program.parseAsync();

@@ -94,7 +94,7 @@ describe("the pinned context", () => {
 
 describe("what a model occupies", () => {
   const shape = shapeOf(unknown);
-  const loaded = { residentBytes: 7e9, contextTokens: 8192 };
+  const loaded = { residentBytes: 7e9, contextTokens: 8192, keptUntilMs: null };
 
   test("is the engine's word when it is loaded as pinned", () => {
     expect(residentBytesOf({ ...unknown, loaded }, shape, 8192, 1)).toBe(7e9);

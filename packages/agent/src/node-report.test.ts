@@ -49,7 +49,12 @@ async function startReporter(
   const slots = createSlots(1);
   let conditions: MachineState = { pressure: "normal", thermal: "nominal", power: "mains" };
   let kept: ReadonlyMap<string, KnownCapacity> = new Map();
-  const store: CapacityStore = { read: async () => kept, write: async (known) => void (kept = known) };
+  const store: CapacityStore = {
+    read: async () => kept,
+    write: async (known) => void (kept = known),
+    handOver: async () => undefined,
+    takeOver: async () => new Map(),
+  };
   const reporter = await startNodeReporter({
     engine: rig.engine,
     slots,

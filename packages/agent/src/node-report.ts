@@ -103,6 +103,7 @@ export async function startNodeReporter(deps: NodeReporterDeps): Promise<NodeRep
         engine.models(signal),
         probe.machine(),
         probe.state(),
+        learning.takeOver(),
       ]);
       const host = hostOf(description, facts, state, allowance);
       slots.resize(slotsOf(host.simulated, allowance));

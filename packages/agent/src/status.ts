@@ -19,7 +19,9 @@ export const agentStatusSchema = z.object({
     z.object({ state: z.literal("connected"), sinceMs: timeMs }),
   ]),
   engine: z.object({ name: z.string(), problem: z.string().nullable() }),
-  models: z.array(z.object({ name: z.string(), loaded: z.boolean(), contextTokens: count })),
+  models: z.array(
+    z.object({ name: z.string(), loaded: z.boolean(), contextTokens: count, problem: z.string().nullable() }),
+  ),
   slots: count,
   draining: z.boolean(),
   running: z.array(

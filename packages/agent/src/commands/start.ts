@@ -2,7 +2,8 @@ import { OperationalError } from "@coop/core";
 import type { Log, Random } from "@coop/core";
 import { Agent } from "../agent.ts";
 import type { AgentStop } from "../agent.ts";
-import { createCapacityFile } from "../capacity-store.ts";
+import { watch } from "node:fs";
+import { createCapacityFile, HANDED_OVER } from "../capacity-store.ts";
 import type { AgentConfig } from "../config.ts";
 import { parseOllamaHost } from "../engines/ollama/host.ts";
 import { createOllamaEngine } from "../engines/ollama/ollama.ts";
@@ -94,6 +95,13 @@ async function serve(
   const status = new StatusKeeper({ home, timing, log, status: () => agent.status(process.pid) });
   closing.defer(() => status.close());
   await status.open();
+  const handedOver = watch(home, (_event, file) => {
+    if (file === HANDED_OVER) agent.lookAgain();
+  });
+  handedOver.on("error", (error) =>
+    log.warn({ problem: error.message }, "`agent bench` will be heard of later"),
+  );
+  closing.defer(() => handedOver.close());
   return await agent.run(stop);
 }
 

@@ -22,8 +22,8 @@ const status: AgentStatus = {
   connection: { state: "connected", sinceMs: nowMs - 7_500_000 },
   engine: { name: "ollama 0.35.1", problem: null },
   models: [
-    { name: "small", loaded: true, contextTokens: 8192 },
-    { name: "large", loaded: false, contextTokens: 8192 },
+    { name: "small", loaded: true, contextTokens: 8192, problem: null },
+    { name: "large", loaded: false, contextTokens: 8192, problem: "idle-timeout: hangs" },
   ],
   slots: 2,
   draining: false,
@@ -45,7 +45,7 @@ test("tells how a running agent is", async () => {
     `attic (node_1), process ${process.pid}`,
     "connected  to https://coop.example for 2 h 5 min",
     "engine     ollama 0.35.1",
-    "models     small (loaded), large",
+    "models     small (loaded), large (unhealthy)",
     "slots      1 of 2 taken",
     "running    job_1 on small: 120 tokens in 4 s",
   ]);

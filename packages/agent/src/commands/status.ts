@@ -39,7 +39,7 @@ export function describe(status: AgentStatus, nowMs: number): string[] {
       ? `connected  to ${status.server} for ${since}`
       : `connecting to ${status.server} for ${since}${connection.problem === null ? "" : `: ${connection.problem}`}`,
     `engine     ${engine.problem ?? engine.name}`,
-    `models     ${models.map((model) => `${model.name}${model.loaded ? " (loaded)" : ""}`).join(", ") || "none"}`,
+    `models     ${models.map((model) => `${model.name}${model.loaded ? " (loaded)" : ""}${model.problem === null ? "" : " (unhealthy)"}`).join(", ") || "none"}`,
     `slots      ${running.length} of ${slots} taken${status.draining ? ", takes nothing new" : ""}`,
   ];
   for (const { job, model, outputTokens, startedAtMs } of running) {
