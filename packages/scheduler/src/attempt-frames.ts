@@ -44,9 +44,13 @@ export function createAttemptFrames(
     }
   };
 
+  /** Nothing waits for the store's answer: output says as much as `accepted` does, in whichever order they are kept. */
   const accepted = async (attempt: Attempt): Promise<void> => {
     const outcome = await store.accept(attempt.spec.id, attempt.epoch);
-    if (outcome.kind === "stale") ends.lose(attempt);
+    if (outcome.kind !== "stale") return;
+    await attempt.steps.run(async () => {
+      if (attempt.state.kind !== "ended") ends.lose(attempt);
+    });
   };
 
   const output = async (attempt: Attempt, session: NodeSession, frame: Frame<"output">): Promise<void> => {
@@ -128,11 +132,13 @@ export function createAttemptFrames(
     });
   };
 
-  const step = async (attempt: Attempt, session: NodeSession, frame: AttemptFrame): Promise<void> => {
+  const step = async (
+    attempt: Attempt,
+    session: NodeSession,
+    frame: Exclude<AttemptFrame, { kind: "accepted" }>,
+  ): Promise<void> => {
     if (attempt.state.kind === "ended") return foreign(refOf(attempt), session, frame);
     switch (frame.kind) {
-      case "accepted":
-        return accepted(attempt);
       case "progress":
         return tell({ kind: "attempt-progress", job: frame.job, phase: frame.phase, outputTokens: 0 });
       case "output":
@@ -165,6 +171,7 @@ export function createAttemptFrames(
       clearTimeout(attempt.state.revocation);
       attempt.state = { kind: "running" };
     }
+    if (frame.kind === "accepted") return own(accepted(attempt));
     if (attempt.bytesOnTheWay + bytes > MOST_BYTES_ON_THE_WAY) {
       return session.link.refuse({
         reason: "bad-frame",
