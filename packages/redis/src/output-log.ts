@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   O1  A follower yields each position once, in order. A live entry is taken only if it is the very next of
- *       its epoch; anything else (a lost message, a new epoch, a reconnected subscriber) is read from the
+ *       its epoch, or the first that a job can have; anything else (a lost message, a new epoch, a reconnected subscriber) is read from the
  *       stream, which has every entry from before its message was published.
  *   O2  A follower ends after a terminal entry, also when that lies at or before where it started.
  *   O3  What a slow consumer has not taken is bounded: beyond that it reads the stream again.
@@ -13,6 +13,7 @@ import {
   formatPosition,
   isTerminalEvent,
   OperationalError,
+  START_OF_OUTPUT,
   type JobId,
   type OutputEntry,
   type OutputLog,
@@ -183,7 +184,7 @@ export function createOutputLog({ redis, subscriber, prefix, vault }: OutputLogO
     for (const stored of follower.backlog.splice(0)) {
       const entry = decodeEntry(job, stored, vault);
       if (comparePositions(entry.position, last) <= 0) continue;
-      if (entry.position.epoch !== last.epoch || entry.position.seq !== last.seq + 1) {
+      if (!isNext(entry.position, last)) {
         follower.stale = true;
         break;
       }
@@ -193,6 +194,11 @@ export function createOutputLog({ redis, subscriber, prefix, vault }: OutputLogO
     return entries;
   }
 }
+
+/** Whether nothing can lie between: within an epoch, and before the very first entry that a job can have. */
+const isNext = ({ epoch, seq }: OutputPosition, last: OutputPosition): boolean =>
+  (epoch === last.epoch && seq === last.seq + 1) ||
+  (comparePositions(last, START_OF_OUTPUT) === 0 && epoch === 1 && seq === 0);
 
 /** Resolves at the follower's next change or abort; at once if there is one already. */
 async function nextWake(follower: Follower, signal: AbortSignal): Promise<void> {
