@@ -37,6 +37,8 @@ export interface ProjectorDeps {
 }
 
 const roundSize = 256;
+/** Between rounds that find little to do: what changes meanwhile takes one step, and work that someone awaits goes first. */
+const restMs = 10;
 const idleMs = 1_000;
 const auditEveryMs = 10_000;
 const firstBackOffMs = 100;
@@ -110,7 +112,7 @@ async function project(projection: Projection): Promise<void> {
   let failures = 0;
   while (!signal.aborted) {
     bell.reset();
-    let progress: "idle" | "busy" | "stuck";
+    let progress: RoundProgress;
     try {
       chores = await doChores(projection, chores);
       progress = await projectRound(projection, backOffs);
@@ -122,13 +124,17 @@ async function project(projection: Projection): Promise<void> {
       failures += 1;
     }
     if (progress === "stuck") await pause(backOffMs(failures), signal);
+    if (progress === "moved") await pause(restMs, signal);
     if (progress === "idle") await bell.wait(untilNextTry(backOffs, clock.now()), signal);
   }
   log.debug({ atMs: clock.now() }, "the projector stopped");
 }
 
-/** One step for each of the oldest marked jobs. `stuck`: there were some and none got anywhere. */
-async function projectRound(projection: Projection, backOffs: BackOffs): Promise<"idle" | "busy" | "stuck"> {
+/** `idle`: no job is marked; `full`: more wait than a round takes; `stuck`: none of those marked got anywhere. */
+type RoundProgress = "idle" | "moved" | "full" | "stuck";
+
+/** One step for each of the oldest marked jobs. */
+async function projectRound(projection: Projection, backOffs: BackOffs): Promise<RoundProgress> {
   const { clock } = projection;
   const marked = await readMirror(projection, roundSize + backOffs.size, []);
   const nowMs = clock.now();
@@ -153,7 +159,8 @@ async function projectRound(projection: Projection, backOffs: BackOffs): Promise
   }
   await markDirty(projection, strays, nowMs);
   if (settled.length > 0) await projection.run("clear-dirty", projection.keys.dirty, settled);
-  return moved === 0 ? "stuck" : "busy";
+  if (moved === 0) return "stuck";
+  return jobs.length < roundSize ? "moved" : "full";
 }
 
 type StepResult =
