@@ -30,7 +30,8 @@ export const TIERS = ["edge", "local-small", "local-large", "frontier"] as const
 export type Tier = (typeof TIERS)[number];
 
 /** Whether `tier` is at least as good as `minimum`. */
-export const tierAtLeast = (tier: Tier, minimum: Tier): boolean => TIERS.indexOf(tier) >= TIERS.indexOf(minimum);
+export const tierAtLeast = (tier: Tier, minimum: Tier): boolean =>
+  TIERS.indexOf(tier) >= TIERS.indexOf(minimum);
 
 /**
  * Where a job may run. `own`: the submitter's nodes. `coop`: the co-op's nodes, never a cloud-backed

@@ -37,9 +37,21 @@ export interface OutputPosition {
 
 /** One entry of a job's output log. Seq 0 of an epoch is `placed`; deltas count from 1; the last entry is terminal. */
 export type OutputEvent =
-  | { readonly kind: "placed"; readonly node: NodeId; readonly nodeName: string; readonly model: string; readonly tier: Tier; readonly restarted: boolean }
+  | {
+      readonly kind: "placed";
+      readonly node: NodeId;
+      readonly nodeName: string;
+      readonly model: string;
+      readonly tier: Tier;
+      readonly restarted: boolean;
+    }
   | { readonly kind: "deltas"; readonly deltas: readonly Delta[] }
-  | { readonly kind: "succeeded"; readonly finishReason: FinishReason; readonly usage: Usage; readonly timings: Timings }
+  | {
+      readonly kind: "succeeded";
+      readonly finishReason: FinishReason;
+      readonly usage: Usage;
+      readonly timings: Timings;
+    }
   | { readonly kind: "failed"; readonly code: string; readonly message: string; readonly usage: Usage }
   | { readonly kind: "cancelled"; readonly reason: CancelReason; readonly usage: Usage }
   | { readonly kind: "expired"; readonly reason: string; readonly usage: Usage };
@@ -53,7 +65,8 @@ export interface OutputEntry {
 export const START_OF_OUTPUT: OutputPosition = { epoch: 0, seq: 0 };
 
 /** Negative when `a` is before `b`, 0 when equal. */
-export const comparePositions = (a: OutputPosition, b: OutputPosition): number => a.epoch - b.epoch || a.seq - b.seq;
+export const comparePositions = (a: OutputPosition, b: OutputPosition): number =>
+  a.epoch - b.epoch || a.seq - b.seq;
 
 export const formatPosition = (position: OutputPosition): string => `${position.epoch}-${position.seq}`;
 
@@ -63,4 +76,5 @@ export function parsePosition(text: string): OutputPosition | null {
   return match ? { epoch: Number(match[1]), seq: Number(match[2]) } : null;
 }
 
-export const isTerminalEvent = (event: OutputEvent): boolean => event.kind !== "placed" && event.kind !== "deltas";
+export const isTerminalEvent = (event: OutputEvent): boolean =>
+  event.kind !== "placed" && event.kind !== "deltas";

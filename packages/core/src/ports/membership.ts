@@ -55,12 +55,19 @@ export interface NodeRegistration extends NodeIdentity {
   readonly revokedAtMs: number | null;
 }
 
-export type RedeemOutcome = { readonly kind: "joined"; readonly node: NodeRegistration } | { readonly kind: "unknown" | "used" | "expired" };
+export type RedeemOutcome =
+  | { readonly kind: "joined"; readonly node: NodeRegistration }
+  | { readonly kind: "unknown" | "used" | "expired" };
 
 export interface NodeRegistry {
   addJoinToken(token: JoinToken): Promise<void>;
   /** Spends the token and registers the node for the token's member, in one step. A name that the member uses already gets a number behind it. */
-  redeem(tokenId: string, digest: string, node: { readonly id: NodeId; readonly name: string; readonly publicKey: string }, nowMs: number): Promise<RedeemOutcome>;
+  redeem(
+    tokenId: string,
+    digest: string,
+    node: { readonly id: NodeId; readonly name: string; readonly publicKey: string },
+    nowMs: number,
+  ): Promise<RedeemOutcome>;
   node(id: NodeId): Promise<NodeRegistration | null>;
   nodes(): Promise<readonly NodeRegistration[]>;
   /** Marks it revoked and wakes the scheduler, which closes its socket. False when unknown. */
