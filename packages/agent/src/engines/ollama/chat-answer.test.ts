@@ -33,6 +33,29 @@ describe("log probabilities", () => {
     expect(ollama.callsOf("/api/chat")[0]?.body).toMatchObject({ logprobs: true, top_logprobs: 1 });
   });
 
+  test("wait for content that the engine holds back, and are dropped with what is no content", async () => {
+    const { engine, ollama } = await startEngineRig();
+    const early = (token: string): Step =>
+      line({ message: { role: "assistant", content: "" }, logprobs: [{ token, logprob: -1 }] });
+    ollama.script(
+      "/api/chat",
+      early("<think>"),
+      line({ message: { role: "assistant", thinking: "hm" }, logprobs: [{ token: "hm", logprob: -1 }] }),
+      early("<"),
+      said("<3", { token: "3", logprob: -1 }),
+      done({ logprobs: [{ token: "</s>", logprob: -1 }] }),
+    );
+    const { events } = await run(engine, chat({ topLogprobs: 0 }));
+    const logprobs = deltasIn(events).flatMap((delta) => (delta.kind === "logprobs" ? [delta.tokens] : []));
+    expect(logprobs.map((tokens) => tokens.map(({ token }) => token))).toEqual([["<", "3"], ["</s>"]]);
+    expect(deltasIn(events).map(({ kind }) => kind)).toEqual([
+      "reasoning",
+      "content",
+      "logprobs",
+      "logprobs",
+    ]);
+  });
+
   test("are not asked for unless the member wants them", async () => {
     const { engine, ollama } = await startEngineRig();
     await run(engine);

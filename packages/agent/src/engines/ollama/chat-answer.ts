@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Delta, ToolCall } from "@coop/core";
+import type { Delta, TokenLogprob, ToolCall } from "@coop/core";
 import type { EngineRequest } from "@coop/protocol";
 import { EngineFault } from "./fault.ts";
 import { forcedCall } from "./forced-call.ts";
@@ -32,21 +32,22 @@ export function readChatAnswer(work: ChatWork): ChatAnswer {
   const forced = forcedCall(work);
   const callsMost = work.parallelToolCalls === false ? 1 : Infinity;
   const gathered: string[] = [];
+  /** Log probabilities without their text yet: an engine that parses output holds text back, but not these. */
+  let unplaced: readonly TokenLogprob[] = [];
   let toolCalls = 0;
 
   const callDelta = (call: ToolCall): Delta => ({ kind: "tool-call", index: toolCalls++, call });
 
-  const contentOf = (text: string, line: ChatLine): Piece => {
-    if (forced !== null) {
-      gathered.push(text);
-      return { deltas: [], tokens: 1, text };
-    }
-    const tokens = (line.logprobs ?? []).map(({ top_logprobs: top, ...token }) => ({
-      ...token,
-      top: top ?? [],
-    }));
-    const logprobs: readonly Delta[] = tokens.length === 0 ? [] : [{ kind: "logprobs", tokens }];
-    return { deltas: [{ kind: "content", text }, ...logprobs], tokens: 1, text };
+  const contentOf = (text: string): Piece => {
+    if (forced === null) return { deltas: [{ kind: "content", text }, ...takeLogprobs()], tokens: 1, text };
+    gathered.push(text);
+    return { deltas: [], tokens: 1, text };
+  };
+
+  const takeLogprobs = (): readonly Delta[] => {
+    const tokens = unplaced;
+    unplaced = [];
+    return tokens.length === 0 ? [] : [{ kind: "logprobs", tokens }];
   };
 
   return {
@@ -56,11 +57,12 @@ export function readChatAnswer(work: ChatWork): ChatAnswer {
     read(line) {
       const { message } = line;
       const pieces: Piece[] = [];
+      if (line.logprobs) unplaced = [...unplaced, ...line.logprobs.map(tokenLogprob)];
       if (message?.thinking) {
         const text = message.thinking;
         pieces.push({ deltas: [{ kind: "reasoning", text }], tokens: 1, text });
       }
-      if (message?.content) pieces.push(contentOf(message.content, line));
+      if (message?.content) pieces.push(contentOf(message.content));
       for (const { id, function: called } of message?.tool_calls ?? []) {
         const text = JSON.stringify(called.arguments);
         const deltas =
@@ -69,6 +71,10 @@ export function readChatAnswer(work: ChatWork): ChatAnswer {
             : [];
         pieces.push({ deltas, tokens: Math.ceil((called.name.length + text.length) / 4), text });
       }
+      // What was thought, or became a call, is no part of the answer's text.
+      if (pieces.length > 0) unplaced = [];
+      else if (line.done && forced === null && unplaced.length > 0)
+        pieces.push({ deltas: takeLogprobs(), tokens: 0, text: "" });
       return pieces;
     },
     end(cut) {
@@ -82,5 +88,10 @@ export function readChatAnswer(work: ChatWork): ChatAnswer {
     },
   };
 }
+
+const tokenLogprob = ({
+  top_logprobs: top,
+  ...token
+}: NonNullable<ChatLine["logprobs"]>[number]): TokenLogprob => ({ ...token, top: top ?? [] });
 
 const newCallId = (): string => `call_${randomUUID()}`;
