@@ -5,6 +5,7 @@ import type { Adoption } from "./adoption.ts";
 import type { AttemptDeps, AttemptEnds } from "./attempt-ends.ts";
 import { refOf } from "./attempt-ends.ts";
 import { checkHello } from "./hello.ts";
+import type { MassLoss } from "./mass-loss.ts";
 import type { NodeLink } from "./node-link.ts";
 import type { NodeSession } from "./node-session.ts";
 import type { Patience } from "./patience.ts";
@@ -17,6 +18,7 @@ export interface FleetDeps {
   readonly attempts: AttemptDeps;
   readonly ends: AttemptEnds;
   readonly patience: Patience;
+  readonly massLoss: MassLoss;
   readonly adopt: (node: NodeId, claimed: readonly RunningAttempt[]) => Promise<Adoption | null>;
   /** Aborts when the term ends. */
   readonly signal: AbortSignal;
@@ -41,7 +43,7 @@ export interface Fleet {
 }
 
 export function createFleet(deps: FleetDeps): Fleet {
-  const { attempts, ends, patience, signal, serverIdentity } = deps;
+  const { attempts, ends, massLoss, patience, signal, serverIdentity } = deps;
   const { log, metrics, timing, store, table, tell } = attempts;
   const sessions = new Map<NodeId, NodeSession>();
   const joins = new Map<NodeId, SerialQueue>();
@@ -50,6 +52,8 @@ export function createFleet(deps: FleetDeps): Fleet {
     const { id, name } = session.identity;
     if (sessions.get(id) !== session) return;
     sessions.delete(id);
+    if (session.report.draining) massLoss.left(id);
+    else massLoss.vanished(id);
     metrics.connectedNodes(sessions.size);
     log.info({ node: id, name }, "a node disconnected");
     tell({ kind: "node-left", node: id });
@@ -97,6 +101,7 @@ export function createFleet(deps: FleetDeps): Fleet {
 
     const session: NodeSession = { identity, machine: hello.machine, link, report: hello.report };
     sessions.set(identity.id, session);
+    massLoss.joined(identity.id);
     metrics.connectedNodes(sessions.size);
     log.info(
       { node: identity.id, name: identity.name, running: adoption.running.length },
@@ -151,6 +156,7 @@ export function createFleet(deps: FleetDeps): Fleet {
         retryAfterMs: null,
         leader: null,
       });
+      massLoss.left(node);
       leave(session);
     }
     tell({ kind: "node-removed", node });

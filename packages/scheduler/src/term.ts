@@ -18,6 +18,7 @@ import { createLeaseKeeper } from "./lease-keeper.ts";
 import { createLoader } from "./loader.ts";
 import type { NodeLink } from "./node-link.ts";
 import type { NodeSession } from "./node-session.ts";
+import { createMassLoss } from "./mass-loss.ts";
 import { createPatience, periodically } from "./patience.ts";
 
 /** How a term ended: another scheduler leads, this one was stopped, or a bug showed. */
@@ -90,10 +91,12 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
     sendTo,
   };
   const ends = createAttemptEnds(attemptDeps);
+  const massLoss = createMassLoss(deps);
   const fleet: Fleet = createFleet({
     ...deps,
     attempts: attemptDeps,
     ends,
+    massLoss,
     patience,
     signal,
     adopt: createAdoption({ ...attemptDeps, ends }),
@@ -145,7 +148,7 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
     await ready;
     // The first scan comes with the subscription, which says that messages may have been missed before it.
     own(deps.wakeUps.subscribe(wake, () => own(loader.pendingJobs()), signal));
-    const inAmnesty = (): boolean => clock.now() < startedAtMs + timing.amnestyMs;
+    const inAmnesty = (): boolean => clock.now() < startedAtMs + timing.amnestyMs || massLoss.inAmnesty();
     await leases.sweep(inAmnesty());
     own(periodically(timing.sweepEveryMs, signal, () => leases.sweep(inAmnesty())));
   };
