@@ -69,9 +69,8 @@ export function addSubmit(program: Command, deps: ContextDeps & { readonly scree
 
 const HELP = `
 A line:
-  {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions",
-   "body": {"model": "coop/edge", "messages": [{"role": "user", "content": "Hello!"}]}}
-/v1/embeddings serves as well. The whole file is checked before anything runs. Jobs run on when this command
+  {"custom_id":"1","method":"POST","url":"/v1/embeddings","body":{"model":"nomic-embed-text","input":"Hello!"}}
+/v1/chat/completions serves as well. The whole file is checked before anything runs. Jobs run on when this command
 stops, even by kill -9; call it again with the same options to go on. Each line is one job, however often.
 
 Exits with 0 when all lines succeeded, 1 when some failed, 2 when the file is wrong.
