@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startChild } from "../harness/child.ts";
 import type { Child } from "../harness/child.ts";
+import { startScriptedOllama } from "../harness/scripted-ollama.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const coop = join(root, "packages/cli/src/main.ts");
@@ -50,6 +51,37 @@ async function living(pids: readonly number[]): Promise<number[]> {
   return pids.filter((pid) => all.has(pid));
 }
 
+/** What the README tells who lends a machine to do, command by command: a new member's own machine serves her. */
+async function lendMachine(url: string): Promise<void> {
+  const here = { COOP_URL: url };
+  await run(["members", "add", "maja"], here).line(/maja is a member \(mem_\w+\)/);
+  const [key] = await run(["keys", "create", "maja"], here).line(/coop_\w{40,}/);
+  const [, token = ""] = await run(["invite-node", "--member", "maja"], here).line(
+    /agent -- start --join (coopjoin_\S+)/,
+  );
+  await using ollama = await startScriptedOllama();
+  const agent = startChild(
+    join(root, "packages/agent/src/main.ts"),
+    ["start", "--join", token, "--name", "attic", "--engine", ollama.url.href],
+    { COOP_AGENT_HOME: join(folder, "attic") },
+  );
+  children.push(agent);
+  await agent.line(/agent attic connected to/);
+  const listed = async (): Promise<string> => {
+    const nodes = run(["nodes"], here);
+    await nodes.ended;
+    return nodes.output();
+  };
+  await expect.poll(listed, { timeout: 20_000 }).toMatch(/attic +maja/);
+  const asked = run(["ask", "Is anybody there?", "--privacy", "own", "--model", "coop/edge"], {
+    ...here,
+    COOP_API_KEY: key,
+  });
+  await asked.line(/Hello there/);
+  await asked.line(/attic/);
+  expect(await agent.stop()).toBe(0);
+}
+
 describe("coop up", () => {
   it("brings a co-op up that answers, explains itself and leaves nothing behind", async () => {
     const up = run(["up", "--simulated", "--speedup", "20", "--port", "0"]);
@@ -63,6 +95,8 @@ describe("coop up", () => {
     const explained = run(["explain", job], { COOP_URL: url });
     await explained.line(/It went to Mac Studio M4 Max with \S+ \(local-large\)/);
     await explained.line(/Raspberry Pi 5, llama3\.2:3b: asks for local-large or better.*\(tier-below\)/);
+
+    await lendMachine(url);
 
     const programs = await descendants(up.pid);
     expect(programs.length, "a server, its Redis, the machines and three agents").toBeGreaterThanOrEqual(6);
