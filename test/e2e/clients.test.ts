@@ -323,6 +323,15 @@ describe("ollama, against a node's own engine", () => {
   });
 });
 
+it("describes itself to anyone, where it is", async () => {
+  const description = z.object({ servers: z.array(z.object({ url: z.string() })) });
+  const { servers } = description.parse(await (await fetch(`${cluster.url}/openapi.json`)).json());
+  expect(servers).toEqual([{ url: cluster.url }]);
+  const page = await fetch(`${cluster.url}/docs`);
+  expect(page.headers.get("content-security-policy")).toContain("default-src 'none'");
+  expect(await page.text()).toContain("/v1/chat/completions");
+});
+
 it("leaves books that add up", async () => {
   const redis = await openBooks(cluster.home);
   try {
