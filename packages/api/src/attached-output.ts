@@ -36,7 +36,8 @@ export function openOutput(
 
   const close = (): void => {
     if (abort.signal.aborted) return;
-    abort.abort();
+    // A reason of its own spares the error with a stack that the platform would make.
+    abort.abort("closed");
     onClose(ended);
   };
 

@@ -17,9 +17,16 @@ export function createMonths(timeZone: string): Months {
     year: "numeric",
     month: "2-digit",
   });
-  const of = (atMs: number): string => {
+  const read = (atMs: number): string => {
     const parts = new Map(format.formatToParts(atMs).map(({ type, value }) => [type, value]));
     return `${parts.get("year") ?? ""}-${parts.get("month") ?? ""}`;
+  };
+  /** The last minute that was asked for: no zone begins a month within one. */
+  let last = { minute: Number.NaN, month: "" };
+  const of = (atMs: number): string => {
+    const minute = Math.floor(atMs / MINUTE_MS);
+    if (last.minute !== minute) last = { minute, month: read(atMs) };
+    return last.month;
   };
   const untilNext = (atMs: number): number => {
     const month = of(atMs);
