@@ -33,6 +33,9 @@ export interface Vault {
 const algorithm = "aes-256-gcm";
 const keyBytes = 32;
 const nonceBytes = 12;
+/** Nonces drawn from the system at once: one call for many. */
+const noncesDrawn = 256;
+const dayMs = 24 * 3600 * 1000;
 const tagBytes = 16;
 const envelope = /^c1\.(\d{4}-\d{2}-\d{2})\.([A-Za-z0-9+/]+={0,2})$/;
 const keyFile = /^(\d{4}-\d{2}-\d{2})\.key$/;
@@ -42,7 +45,14 @@ export function createVault(options: { readonly directory: string; readonly cloc
   const { directory, clock } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const keys = new Map<string, Buffer>();
-  const today = (): string => new Date(clock.now()).toISOString().slice(0, 10);
+  const nextNonce = createNonces();
+  let current = { number: Number.NaN, day: "" };
+  const today = (): string => {
+    const nowMs = clock.now();
+    const number = Math.floor(nowMs / dayMs);
+    if (current.number !== number) current = { number, day: new Date(nowMs).toISOString().slice(0, 10) };
+    return current.day;
+  };
 
   const keyToSeal = (day: string): Buffer => {
     const key = keys.get(day) ?? readOrCreateKey(directory, day);
@@ -60,7 +70,7 @@ export function createVault(options: { readonly directory: string; readonly cloc
   return {
     seal(plain) {
       const day = today();
-      const nonce = randomBytes(nonceBytes);
+      const nonce = nextNonce();
       const cipher = createCipheriv(algorithm, keyToSeal(day), nonce).setAAD(Buffer.from(day));
       const body = Buffer.concat([nonce, cipher.update(plain, "utf8"), cipher.final(), cipher.getAuthTag()]);
       return `c1.${day}.${body.toString("base64")}`;
@@ -81,6 +91,20 @@ export function createVault(options: { readonly directory: string; readonly cloc
       }
       return gone;
     },
+  };
+}
+
+/** Answers with a random nonce that it answers with once. */
+function createNonces(): () => Buffer {
+  let drawn = Buffer.alloc(0);
+  let used = 0;
+  return () => {
+    if (used === drawn.length) {
+      drawn = randomBytes(nonceBytes * noncesDrawn);
+      used = 0;
+    }
+    used += nonceBytes;
+    return drawn.subarray(used - nonceBytes, used);
   };
 }
 
