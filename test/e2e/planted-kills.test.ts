@@ -137,6 +137,17 @@ describe("kill -9 at a planted moment", () => {
     expect(ollama.callsOf("/api/chat")).toHaveLength(asked);
   });
 
+  it("takes a job from an agent that froze for longer than a lease, and nothing of what it says after", async () => {
+    ollama.script("/api/chat", piece("Stale"), { do: "pause", ms: 2_000 }, piece(" words"), done());
+    const id = await submitDetached(cluster, member, "over-a-freeze", ask);
+    await untilJob(cluster, member, id, (job) => job.outputTokens > 0, 20_000);
+    victim.child.freeze();
+    await untilJob(cluster, member, id, (job) => job.state === "queued", 20_000);
+    victim.child.thaw();
+    const job = await untilEnded(cluster, member, id, 40_000);
+    expect(job).toMatchObject({ state: "succeeded", result: { content: "Hello there" } });
+  });
+
   it("leaves books that add up, and a queue that agrees with them", async () => {
     const redis = await openBooks(cluster.home);
     try {
