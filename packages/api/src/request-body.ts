@@ -49,7 +49,9 @@ async function readText(request: Request): Promise<string> {
   const declared = request.headers.get("content-length");
   if (Number(declared ?? 0) > MAX_BODY_BYTES) throw tooLarge();
   const decoder = new TextDecoder("utf-8", { fatal: true });
-  return declared === null ? await readStream(request, decoder) : decode(decoder, await readWhole(request), false);
+  return declared === null
+    ? await readStream(request, decoder)
+    : decode(decoder, await readWhole(request), false);
 }
 
 /** Reads a body whose size is declared, which is cheaper than a stream of it. */
