@@ -26,6 +26,7 @@ it("draws over what it drew, also when there is less of it, and leaves it when t
   expect(shown(written)).toEqual(["four", ""]);
   screen.draw(["a line that is too long", "2", "3", "4", "5"]);
   expect(shown(written)).toEqual(["a line that", "2", "3", ""]);
+  screen.draw(["a line that", "2", "3", "4"]);
   screen.leave();
   screen.draw(["below"]);
   expect(shown(written)).toEqual(["a line that", "2", "3", "below", ""]);

@@ -127,7 +127,7 @@ describe("submitting a batch", () => {
       Array.from({ length: 20 }, (_, id) => `r${id}`),
     );
     expect(output.stdout()).toMatch(/pi +llama3\.2:3b +edge +20 +0[^]*Results: b\.results\.jsonl/);
-    expect(output.stderr()).toMatch(/20 of 20 lines done \(100 %\)/);
+    expect(output.stderr()).toMatch(/20 of 20 lines done \(100 %\).*, 0 in flight/);
     expect(await readdir(folder)).toEqual(["b.jsonl", "b.results.jsonl", "b.results.jsonl.journal"]);
   });
 
@@ -150,7 +150,7 @@ describe("submitting a batch", () => {
     const jobs = fakeJobs();
     let submitted = 0;
     await using test = await bench(50, (route) => {
-      if (route === "POST /v1/jobs" && (submitted += 1) > 10)
+      if (route === "POST /v1/jobs" && (submitted += 1) === 10)
         return { status: 401, json: problem("Revoked.") };
       return jobs.reply(route);
     });
@@ -158,6 +158,16 @@ describe("submitting a batch", () => {
     await expect(ended).rejects.toMatchObject({ code: "no-key" });
     expect(submitted).toBeLessThan(20);
     expect(output.stderr()).toMatch(/Stopped with \d+ of 50/);
+  });
+
+  it("does not go on with other options than it began with", async () => {
+    await using test = await bench(2, fakeJobs().reply);
+    await test.start().ended;
+    const options = { model: "qwen3:8b", privacy: null, deadlineSeconds: null };
+    await expect(test.start({ options }).ended).rejects.toMatchObject({
+      code: "bad-input",
+      message: expect.stringMatching(/another run of b\.jsonl: it began without --model/),
+    });
   });
 
   it("tells a wrong address before it submits, without a try more", async () => {
