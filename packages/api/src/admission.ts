@@ -104,10 +104,18 @@ async function resolveKnownTarget(
   work: Work,
   snapshot: FleetSnapshot,
 ): Promise<JobTarget> {
+  const unknownFleet = snapshot.nodes.length === 0;
+  if (unknownFleet && (await deps.nodes.nodes()).every((node) => node.revokedAtMs !== null)) {
+    throw new ProblemError(503, {
+      code: "no_nodes",
+      message: "No machine has joined this co-op yet. An operator invites one with: coop invite-node",
+      retryAfterS: 60,
+    });
+  }
   try {
     return resolveTarget(work.requested, snapshot, caller.member.defaultTier);
   } catch (error) {
-    if (snapshot.nodes.length === 0 && (await deps.nodes.nodes()).some((node) => node.revokedAtMs === null)) {
+    if (unknownFleet) {
       throw new ProblemError(503, {
         code: "fleet_unknown",
         message: "No node has reported its models since the scheduler started. Try again in a few seconds.",

@@ -241,9 +241,17 @@ describe("a model", () => {
     expect(allowed.status).toBe(200);
   });
 
-  test("is not judged before a scheduler has reported, nor before any node has", async () => {
-    world = await createWorld({ nodes: [] });
-    expect(await refused(chatBody({ model: "llama3.2:3b" }))).toMatchObject({ status: 404 });
+  test.each(["llama3.2:3b", "coop/edge"])(
+    "%s is refused while no machine has joined, with what to do",
+    async (model) => {
+      world = await createWorld({ nodes: [] });
+      const refusal = await refused(chatBody({ model }));
+      expect(refusal).toMatchObject({ status: 503, code: "no_nodes" });
+      expect(refusal.message).toContain("coop invite-node");
+    },
+  );
+
+  test("is not judged before a scheduler has reported", async () => {
     const empty = await createWorld({
       replace: () => ({ board: { publish: async () => undefined, read: async () => null } }),
     });

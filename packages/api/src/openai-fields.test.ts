@@ -170,6 +170,26 @@ describe("log probabilities", () => {
     expect(first?.choices[0]).toMatchObject({ delta: { content: "Hej" }, logprobs: { content: told } });
   });
 
+  test("are those of the attempt that won", async () => {
+    world.onAdmitted(async (spec) => {
+      const first = await world.start(spec);
+      await first.output([
+        { kind: "content", text: "Wrong" },
+        { kind: "logprobs", tokens: said },
+      ]);
+      await first.lose();
+      const second = await world.start(spec, { nodeName: "air" });
+      await second.output([
+        { kind: "content", text: "j" },
+        { kind: "logprobs", tokens: said.slice(1) },
+      ]);
+      await second.succeed();
+    });
+    const whole = await world.post(CHAT, chatBody({ logprobs: true }));
+    const [choice] = chatCompletionSchema.parse(await whole.json()).choices;
+    expect(choice?.logprobs?.content).toEqual(told.slice(1));
+  });
+
   test("are null where the engine tells none", async () => {
     world.answerWith("Hej");
     const whole = await world.post(CHAT, chatBody({ logprobs: true }));
@@ -204,12 +224,39 @@ describe("fields that change nothing", () => {
     );
   });
 
+  test("are named also when every object has a field of that name", async () => {
+    const text = JSON.stringify(chatBody()).replace("{", '{"__proto__":{"a":1},"constructor":2,');
+    expect(await ignoredIn(CHAT, text)).toBe("__proto__, constructor");
+  });
+
   test("are counted when they are many, and none are named when there are none", async () => {
     const many = Object.fromEntries(Array.from({ length: 500 }, (_, at) => [`field${at}`, at]));
     const header = await ignoredIn(CHAT, chatBody(many));
     expect(header).toMatch(/^field0, .*field19, and 480 more$/);
     expect(await ignoredIn(CHAT, chatBody({ seed: 1, metadata: { any: "name" } }))).toBeNull();
   });
+});
+
+test("a call without arguments in the history may have an empty text for them", async () => {
+  const call = { id: "c", type: "function", function: { name: "clock", arguments: "" } };
+  const { request } = await workOf({ messages: [{ role: "assistant", tool_calls: [call] }] });
+  expect(request).toMatchObject({ messages: [{ toolCalls: [{ name: "clock", arguments: "" }] }] });
+});
+
+test("user and metadata are kept with a job that is submitted, and its own labels win", async () => {
+  const metadataOf = async (body: unknown): Promise<unknown> => {
+    world.onAdmitted(async (spec) => (await world.start(spec)).succeed());
+    const response = await world.post("/v1/jobs", body);
+    return jobViewSchema.parse(await response.json()).metadata;
+  };
+  const request = chatBody({ user: "u-1", metadata: { ticket: "7", place: "Lund" } });
+  expect(await metadataOf({ request, metadata: { place: "Umeå" } })).toEqual({
+    user: "u-1",
+    ticket: "7",
+    place: "Umeå",
+  });
+  const embedding = { model: "nomic-embed-text", input: "a", user: "u-2" };
+  expect(await metadataOf({ endpoint: "embeddings", request: embedding })).toEqual({ user: "u-2" });
 });
 
 test("user and metadata are kept with the job", async () => {
