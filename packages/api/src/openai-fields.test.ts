@@ -170,26 +170,6 @@ describe("log probabilities", () => {
     expect(first?.choices[0]).toMatchObject({ delta: { content: "Hej" }, logprobs: { content: told } });
   });
 
-  test("are those of the attempt that won", async () => {
-    world.onAdmitted(async (spec) => {
-      const first = await world.start(spec);
-      await first.output([
-        { kind: "content", text: "Wrong" },
-        { kind: "logprobs", tokens: said },
-      ]);
-      await first.lose();
-      const second = await world.start(spec, { nodeName: "air" });
-      await second.output([
-        { kind: "content", text: "j" },
-        { kind: "logprobs", tokens: said.slice(1) },
-      ]);
-      await second.succeed();
-    });
-    const whole = await world.post(CHAT, chatBody({ logprobs: true }));
-    const [choice] = chatCompletionSchema.parse(await whole.json()).choices;
-    expect(choice?.logprobs?.content).toEqual(told.slice(1));
-  });
-
   test("are null where the engine tells none", async () => {
     world.answerWith("Hej");
     const whole = await world.post(CHAT, chatBody({ logprobs: true }));

@@ -121,6 +121,15 @@ describe("a required call", () => {
     });
   });
 
+  test("is the engine's own, should it make one after all", async () => {
+    const { engine, ollama } = await startEngineRig();
+    const call = { function: { name: "map", arguments: { city: "Lund" } } };
+    ollama.script("/api/chat", line({ message: { role: "assistant", tool_calls: [call] } }), done());
+    const { events, outcome } = await run(engine, chat({ tools: [map], toolChoice: "required" }));
+    expect(deltasIn(events)).toMatchObject([{ call: { name: "map", arguments: '{"city":"Lund"}' } }]);
+    expect(outcome).toMatchObject({ kind: "done", finishReason: "tool_calls" });
+  });
+
   test.each([
     ["no JSON", "It is noon."],
     ["a tool that is not there", '{"name":"bomb","arguments":{}}'],
