@@ -17,11 +17,12 @@ export interface Adoption {
 /**
  * Decides, when a node connects, which of the attempts it runs go on. The store decides: an attempt goes on
  * exactly when its epoch is the job's current one, on this node. Attempts that the node was believed to run
- * and does not name are lost. Null when the term ended meanwhile.
+ * and does not name are lost. Null when the term ended meanwhile. What goes on is read when the node is told:
+ * an attempt may be cancelled in between.
  */
 export function createAdoption(
   deps: AttemptDeps & { readonly ends: AttemptEnds },
-): (node: NodeId, claimed: readonly RunningAttempt[]) => Promise<Adoption | null> {
+): (node: NodeId, claimed: readonly RunningAttempt[]) => Promise<(() => Adoption) | null> {
   const { store, table, clock, ends } = deps;
 
   const resumable = async (
@@ -79,12 +80,12 @@ export function createAdoption(
     const lost = new Set(renewed.lost.map(({ job }) => job));
     for (const attempt of attempts) if (lost.has(attempt.spec.id)) ends.lose(attempt);
 
-    const verdicts = claimed.map(({ job, epoch }): Verdict => {
+    const verdictOf = ({ job, epoch }: RunningAttempt): Verdict => {
       const attempt = table.held(node, job, epoch);
       if (attempt === null) return { verdict: "abandon", job, epoch };
       return { verdict: "resume", job, epoch, fromSeq: attempt.lastSeq + 1 };
-    });
-    return { verdicts, running: table.ofNode(node).map(adoptedOf) };
+    };
+    return () => ({ verdicts: claimed.map(verdictOf), running: table.ofNode(node).map(adoptedOf) });
   };
 }
 

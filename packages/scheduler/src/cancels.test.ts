@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { JobId } from "@coop/core";
+import { buildNodeReport } from "@coop/core/testing";
 import { wordsOf } from "./testing/scripted-agent.ts";
 import { createTestCoop, join } from "./testing/test-coop.ts";
 import type { TestCoop } from "./testing/test-coop.ts";
 import { leads, startTestScheduler } from "./testing/test-scheduler.ts";
 import type { TestScheduler } from "./testing/test-scheduler.ts";
+import type { Fate } from "./testing/unreliable-store.ts";
 
 let coop: TestCoop;
 let server: TestScheduler;
@@ -65,6 +67,34 @@ describe("a job that is cancelled", () => {
     expect(await coop.account()).toEqual({ usedTokens: chargedTokens, heldTokens: 0 });
     expect((await coop.output(job)).filter(({ event }) => event.kind === "deltas")).toHaveLength(1);
     expect(coop.settlements(job)).toEqual(["cancelled", "node-settled"]);
+  });
+
+  test("while its node is being welcomed back takes no slot there", async () => {
+    const key = await coop.register("studio");
+    const report = buildNodeReport({ slots: 1, tokensPerDay: 1_000_000 });
+    const agent = await join(server, key, { report });
+    const job = await coop.submit();
+    const say = wordsOf(await agent.take("assign"));
+    agent.send(say.accepted());
+    await agent.drop();
+
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<Fate>();
+    coop.fate = (call) => {
+      if (call !== "nodeAccount") return "works";
+      asked.resolve();
+      return answer.promise;
+    };
+    const joining = join(server, key, { report, running: [say.running(0)] });
+    await asked.promise;
+    await cancel(job);
+    await expect.poll(() => server.scheduler.state()).toMatchObject({ runningAttempts: 0 });
+    answer.resolve("works");
+
+    const back = await joining;
+    expect(back.welcome.running).toEqual([{ verdict: "abandon", job, epoch: 1 }]);
+    const next = await coop.submit();
+    expect((await back.take("assign")).job).toBe(next);
   });
 
   test("while its node is away is stopped when the node comes back", async () => {

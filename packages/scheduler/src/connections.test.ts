@@ -3,6 +3,7 @@ import type { TestCoop } from "./testing/test-coop.ts";
 import { createNodeKey, wordsOf } from "./testing/scripted-agent.ts";
 import { leads, startTestScheduler } from "./testing/test-scheduler.ts";
 import type { TestScheduler } from "./testing/test-scheduler.ts";
+import type { Fate } from "./testing/unreliable-store.ts";
 import { MAX_AGENT_FRAME_BYTES, PROTOCOL_VERSION, proofText } from "@coop/protocol";
 import { createPublicKey, verify } from "node:crypto";
 import { buildMachine, buildNodeReport } from "@coop/core/testing";
@@ -229,5 +230,36 @@ describe("a revoked node", () => {
     expect(await second.take("assign")).toMatchObject({ job, epoch: 2 });
     const known = async () => (await coop.ports.board.read())?.nodes.map(({ identity }) => identity.name);
     await expect.poll(known).toEqual(["other"]);
+  });
+
+  test("is cut off when wake-ups come back, if word of it was lost", async () => {
+    const agent = await join(server, await coop.register("studio"));
+    const stays = await join(server, await coop.register("other"));
+    coop.muteWakeUps();
+    await coop.ports.nodes.revokeNode(asNodeId("node_studio"), Date.now());
+    coop.unmuteWakeUps();
+    expect(await agent.take("refused")).toMatchObject({ reason: "revoked" });
+    expect(server.scheduler.state()).toMatchObject({ connectedNodes: 1 });
+    const job = await coop.submit();
+    expect((await stays.take("assign")).job).toBe(job);
+  });
+
+  test("is not welcomed when it was revoked during its handshake", async () => {
+    const key = await coop.register("studio");
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<Fate>();
+    coop.fate = (call) => {
+      if (call !== "settleAbsent") return "works";
+      asked.resolve();
+      return answer.promise;
+    };
+    const agent = dialAs(server, key);
+    await agent.hello();
+    await asked.promise;
+    await coop.ports.nodes.revokeNode(key.node, Date.now());
+    answer.resolve("works");
+    expect(await agent.take("refused")).toMatchObject({ reason: "revoked", retryAfterMs: null });
+    expect(agent.untaken("welcome")).toEqual([]);
+    expect(server.scheduler.state()).toMatchObject({ connectedNodes: 0 });
   });
 });

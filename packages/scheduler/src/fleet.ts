@@ -6,7 +6,7 @@ import type { AttemptDeps, AttemptEnds } from "./attempt-ends.ts";
 import { refOf } from "./attempt-ends.ts";
 import { checkHello } from "./hello.ts";
 import type { MassLoss } from "./mass-loss.ts";
-import type { NodeLink } from "./node-link.ts";
+import type { NodeLink, Refusal } from "./node-link.ts";
 import type { NodeSession } from "./node-session.ts";
 import type { Patience } from "./patience.ts";
 import { createSerialQueue } from "./serial-queue.ts";
@@ -19,7 +19,7 @@ export interface FleetDeps {
   readonly ends: AttemptEnds;
   readonly patience: Patience;
   readonly massLoss: MassLoss;
-  readonly adopt: (node: NodeId, claimed: readonly RunningAttempt[]) => Promise<Adoption | null>;
+  readonly adopt: (node: NodeId, claimed: readonly RunningAttempt[]) => Promise<(() => Adoption) | null>;
   /** Aborts when the term ends. */
   readonly signal: AbortSignal;
 }
@@ -34,6 +34,8 @@ export interface Fleet {
   refreshBudget(session: NodeSession): Promise<void>;
   /** Closes the node's session; its attempts are tried elsewhere. */
   revoke(node: NodeId): Promise<void>;
+  /** Revokes here what the registry says is revoked: word of it may have been lost. */
+  expelRevoked(): Promise<void>;
   /** Sends every agent away, to the leader when it is known. */
   dismiss(leader: string | null): void;
   beat(): void;
@@ -42,11 +44,20 @@ export interface Fleet {
   connected(): number;
 }
 
+const REVOKED: Refusal = {
+  reason: "revoked",
+  message: "the node was revoked by an operator",
+  retryAfterMs: null,
+  leader: null,
+};
+
 export function createFleet(deps: FleetDeps): Fleet {
   const { attempts, ends, massLoss, patience, signal, serverIdentity } = deps;
   const { log, metrics, timing, store, table, tell } = attempts;
   const sessions = new Map<NodeId, NodeSession>();
   const joins = new Map<NodeId, SerialQueue>();
+  /** Never welcomed again, also when its handshake began before. */
+  const revoked = new Set<NodeId>();
 
   const leave = (session: NodeSession): void => {
     const { id, name } = session.identity;
@@ -93,11 +104,15 @@ export function createFleet(deps: FleetDeps): Fleet {
   ): Promise<NodeSession | null> => {
     const older = sessions.get(identity.id);
     if (older !== undefined) retire(older);
-    const adoption = await deps.adopt(identity.id, hello.running);
+    const adopted = await deps.adopt(identity.id, hello.running);
     const tokensLeftToday = await tokensLeft(identity.id, hello.report);
-    if (adoption === null || tokensLeftToday === undefined)
+    if (adopted === null || tokensLeftToday === undefined) {
       link.terminate("the store does not say what the node may go on with");
-    if (adoption === null || tokensLeftToday === undefined || !link.open || signal.aborted) return null;
+      return null;
+    }
+    if (revoked.has(identity.id)) link.refuse(REVOKED);
+    if (!link.open || signal.aborted) return null;
+    const adoption = adopted();
 
     const session: NodeSession = { identity, machine: hello.machine, link, report: hello.report };
     sessions.set(identity.id, session);
@@ -148,14 +163,10 @@ export function createFleet(deps: FleetDeps): Fleet {
   };
 
   const revoke = async (node: NodeId): Promise<void> => {
+    revoked.add(node);
     const session = sessions.get(node);
     if (session !== undefined) {
-      session.link.refuse({
-        reason: "revoked",
-        message: "the node was revoked by an operator",
-        retryAfterMs: null,
-        leader: null,
-      });
+      session.link.refuse(REVOKED);
       massLoss.left(node);
       leave(session);
     }
@@ -173,11 +184,23 @@ export function createFleet(deps: FleetDeps): Fleet {
     }
   };
 
+  const expelRevoked = async (): Promise<void> => {
+    const found = await patience("nodes", async () => ({
+      kind: "read" as const,
+      nodes: await deps.nodes.nodes(),
+    }));
+    if (found.kind === "unavailable") return;
+    for (const { id, revokedAtMs } of found.nodes) {
+      if (revokedAtMs !== null && !revoked.has(id)) await revoke(id);
+    }
+  };
+
   return {
     join,
     leave,
     refreshBudget,
     revoke,
+    expelRevoked,
     async report(session, report) {
       session.report = report;
       await refreshBudget(session);

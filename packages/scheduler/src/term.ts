@@ -136,10 +136,23 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
     }
   };
 
+  /** Reads what wake-ups that were lost may have said. */
+  const catchUp = (): void => {
+    own(loader.pendingJobs());
+    own(fleet.expelRevoked());
+  };
+
   const publish = async (): Promise<void> => {
     metrics.queueDepth(dispatch.pendingCount());
     if (!dispatch.takeChanged()) return;
     await patience("publish", () => deps.board.publish(fence, dispatch.snapshot()));
+  };
+
+  const wish = (): void => {
+    for (const { kind, node, model } of dispatch.wishes()) {
+      log.info({ node, model }, `wishing a node to ${kind} a model`);
+      attemptDeps.sendTo(node, { kind, model });
+    }
   };
 
   const startedAtMs = clock.now();
@@ -147,7 +160,7 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
   const begin = async (): Promise<void> => {
     await ready;
     // The first scan comes with the subscription, which says that messages may have been missed before it.
-    own(deps.wakeUps.subscribe(wake, () => own(loader.pendingJobs()), signal));
+    own(deps.wakeUps.subscribe(wake, catchUp, signal));
     const inAmnesty = (): boolean => clock.now() < startedAtMs + timing.amnestyMs || massLoss.inAmnesty();
     await leases.sweep(inAmnesty());
     own(periodically(timing.sweepEveryMs, signal, () => leases.sweep(inAmnesty())));
@@ -157,6 +170,7 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
   own(periodically(timing.renewEveryMs, signal, leases.renew));
   own(periodically(timing.boardEveryMs, signal, publish));
   own(periodically(timing.heartbeatMs, signal, fleet.beat));
+  own(periodically(timing.warmEveryMs, signal, wish));
   own(periodically(timing.tickMs, signal, () => tell({ kind: "tick" })));
 
   return {

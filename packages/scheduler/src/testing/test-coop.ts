@@ -80,7 +80,7 @@ export function createTestCoop(): TestCoop {
     },
     resign: (candidate) => leadership.resign(candidate),
   };
-  const nodes = createMemoryNodeRegistry(wakeUps.publish);
+  const nodes = createMemoryNodeRegistry((wake) => muted || wakeUps.publish(wake));
   const board = createMemoryFleetBoard(leadership.fence);
   const ports: SchedulerPorts = {
     clock,
