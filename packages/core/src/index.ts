@@ -20,6 +20,7 @@ export * from "./placement/explain.ts";
 export * from "./dispatcher/dispatcher.ts";
 export * from "./estimate/prompt.ts";
 export * from "./dispatcher/events.ts";
+export type { MemoryWish } from "./dispatcher/warm-up.ts";
 export * from "./ports/job-store.ts";
 export * from "./ports/output-log.ts";
 export * from "./ports/membership.ts";

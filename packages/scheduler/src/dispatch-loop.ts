@@ -1,4 +1,4 @@
-import type { Dispatcher, DispatchEffect, DispatchEvent, FleetSnapshot } from "@coop/core";
+import type { Dispatcher, DispatchEffect, DispatchEvent, FleetSnapshot, MemoryWish } from "@coop/core";
 import type { Metrics } from "@coop/metrics";
 
 /** Effects under way at once; the others wait their turn. */
@@ -8,6 +8,7 @@ const MOST_EFFECTS_AT_ONCE = 64;
 export interface DispatchLoop {
   tell(event: DispatchEvent): void;
   snapshot(): FleetSnapshot;
+  wishes(): readonly MemoryWish[];
   pendingCount(): number;
   /** Whether anything was told since this was last asked. */
   takeChanged(): boolean;
@@ -53,6 +54,7 @@ export function createDispatchLoop({ dispatcher, metrics, perform, own }: Dispat
       start();
     },
     snapshot: () => dispatcher.snapshot(),
+    wishes: () => dispatcher.wishes(),
     pendingCount: () => dispatcher.pendingCount(),
     takeChanged() {
       const was = changed;

@@ -18,6 +18,8 @@ export interface SchedulerTiming {
   readonly boardEveryMs: number;
   /** Between ticks of the dispatcher when nothing else happens. */
   readonly tickMs: number;
+  /** Between looks at whether a model is worth loading ahead of the jobs that wait. */
+  readonly warmEveryMs: number;
   /** Wait before a job that found a node busy is placed again. */
   readonly busyRetryMs: number;
   /** First and longest wait between tries of a store that does not answer. */
@@ -40,6 +42,7 @@ export const DEFAULT_TIMING: SchedulerTiming = {
   sweepEveryMs: 10_000,
   boardEveryMs: 1_000,
   tickMs: 250,
+  warmEveryMs: 2_000,
   busyRetryMs: 1_000,
   storeRetryFirstMs: 25,
   storeRetryMostMs: 1_000,

@@ -28,11 +28,15 @@ import { runRound } from "./round.ts";
 import type { PassView, RoundState } from "./round.ts";
 import { speedsOf, usableBy } from "./usable.ts";
 import type { UsableModels } from "./usable.ts";
+import type { MemoryWish } from "./warm-up.ts";
+import { createWishing } from "./wishes.ts";
 
 /** Decides which pending job starts where, and when to wait. It owns its state; time comes from its clock. */
 export interface Dispatcher {
   /** Takes in what happened and answers with what starts now; an assigned job counts as active at once. */
   step(event: DispatchEvent): readonly DispatchEffect[];
+  /** Models to load, and to unload for them, ahead of the jobs that wait: each once. Ask now and then. */
+  wishes(): readonly MemoryWish[];
   /** Why a pending job is where it is; null when the job is not pending here. */
   explain(job: JobId): Placement | null;
   /** The fleet as the dispatcher sees it. */
@@ -89,6 +93,8 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
     changes: () => changes,
     budgetGrowths: () => budgetGrowths,
   };
+
+  const wishing = createWishing(state);
 
   /** Makes an attempt active and charges its member for what is expected of it. */
   const begin = (
@@ -244,6 +250,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       const isDue = pending.wakeUp(clock.now());
       return mayStart || isDue ? dispatch() : [];
     },
+    wishes: () => (pending.count() === 0 ? [] : wishing.wishes(clock.now())),
     explain(id) {
       const job = pending.find(id);
       return job === undefined ? null : explainPending(state, clock.now(), job);
