@@ -35,6 +35,7 @@ export default defineConfig({
       { test: { name: "repo", include: ["test/*.test.ts"], testTimeout: 15_000 } },
       { test: { name: "contract", include: ["test/contract/**/*.test.ts"], testTimeout: 15_000 } },
       processSuite("e2e"),
+      processSuite("kills"),
     ],
   },
 });

@@ -24,7 +24,7 @@ test("every package has its arrows, and source to hold to them", () => {
 });
 
 test("every test file is in a folder that a suite of vitest.config.ts runs", () => {
-  const suites = /^(packages\/[^/]+\/src\/|test\/(contract|e2e)\/|test\/[^/]+$)/;
+  const suites = /^(packages\/[^/]+\/src\/|test\/(contract|e2e|kills)\/|test\/[^/]+$)/;
   const strays = files.filter(({ path }) => path.endsWith(".test.ts") && !suites.test(path));
   expect(strays.map(({ path }) => path)).toEqual([]);
 });

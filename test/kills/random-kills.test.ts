@@ -14,7 +14,7 @@ const KILLS = Number(process.env["COOP_KILLS"] ?? 60);
 const SEED = Number(process.env["COOP_SEED"] ?? 1);
 const PROFILES = ["mac-studio-m4-max-128", "macbook-air-m4-32", "raspberry-pi-5-8"] as const;
 const CLIENTS = 4;
-const MOST_BETWEEN_KILLS_MS = 700;
+const MOST_BETWEEN_KILLS_MS = 400;
 
 let cluster: Cluster;
 let member: TestMember;
