@@ -98,15 +98,16 @@ export function createAttemptEnds(deps: AttemptDeps): AttemptEnds {
   const fail = async (ref: AttemptRef, failed: AttemptFailure): Promise<void> => {
     const { job, epoch, node } = ref;
     const policy = failed.policy ?? failurePolicy(failed.failure);
+    const { excludeNode, afterMs } = nextTry(policy, epoch, timing.busyRetryMs);
     const outcome = await store.expire({
       job,
       epoch,
       failure: failed.failure,
       message: failed.message,
       usage: failed.usage,
-      excludeNode: policy.excludeNode,
+      excludeNode,
       counts: policy.counts,
-      notBeforeMs: policy.excludeNode ? clock.now() : clock.now() + timing.busyRetryMs,
+      notBeforeMs: clock.now() + afterMs,
       maxAttempts: MAX_ATTEMPTS,
     });
     const attempt = table.held(node, job, epoch);
@@ -136,4 +137,21 @@ export function createAttemptEnds(deps: AttemptDeps): AttemptEnds {
   };
 
   return { finish, fail, lose, settle };
+}
+
+/** Longest wait between tries of a job that is turned away, as a multiple of the first. */
+const LONGEST_WAIT_FACTOR = 32;
+
+/**
+ * Where and when a job is tried again. What does not count has no limit: a job that was placed more often than it
+ * may fail leaves a node that only says that it is busy, and is offered ever less often.
+ */
+function nextTry(
+  policy: FailurePolicy,
+  epoch: Epoch,
+  busyRetryMs: number,
+): { readonly excludeNode: boolean; readonly afterMs: number } {
+  const surplus = epoch - MAX_ATTEMPTS;
+  if (surplus <= 0) return { excludeNode: policy.excludeNode, afterMs: policy.excludeNode ? 0 : busyRetryMs };
+  return { excludeNode: true, afterMs: busyRetryMs * Math.min(2 ** surplus, LONGEST_WAIT_FACTOR) };
 }

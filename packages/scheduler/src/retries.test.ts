@@ -81,6 +81,39 @@ test("a busy node is tried again, and the attempt does not count", async () => {
     .toMatchObject({ state: "succeeded", chargedTokens: 7 });
 });
 
+test("a node that is busy time and again does not keep a job from the others", async () => {
+  const agents = [
+    await join(server, await coop.register("one")),
+    await join(server, await coop.register("two")),
+  ];
+  const job = await coop.submit();
+  const { agent: busy, assign } = await assigned(agents);
+  const sayBusy = ({ job: of, epoch, model }: typeof assign): void =>
+    busy.send(wordsOf({ ...assign, job: of, epoch, model }).rejected("busy"));
+  sayBusy(assign);
+  const other = agents.find((agent) => agent !== busy);
+  await vi.waitFor(async () => {
+    if (busy.untaken("assign").length > 0) sayBusy(await busy.take("assign"));
+    expect(other?.untaken("assign")).toMatchObject([{ job }]);
+  }, 10_000);
+  expect((await coop.record(job)).attempts).toBe(0);
+});
+
+test("a job that every node turns away is offered ever less often", async () => {
+  const agent = await join(server, await coop.register("one"));
+  const job = await coop.submit();
+  for (let epoch = 1; epoch <= 6; epoch += 1) {
+    const assign = await agent.take("assign");
+    expect(assign).toMatchObject({ job, epoch });
+    agent.send(wordsOf(assign).rejected("shutdown"));
+    await agent.take("settled", job);
+  }
+  const turnedAwayAtMs = Date.now();
+  const seventh = await agent.take("assign");
+  expect(seventh).toMatchObject({ job, epoch: 7 });
+  expect(Date.now() - turnedAwayAtMs).toBeGreaterThan(100);
+});
+
 test("what is the request's own fault ends the job at once", async () => {
   const agent = await join(server, await coop.register("one"));
   const job = await coop.submit();
