@@ -1,4 +1,4 @@
-import { estimatePrompt, explainPlacement } from "@coop/core";
+import { couldBeServed, estimatePrompt, explainPlacement } from "@coop/core";
 import type {
   AdmitOutcome,
   Clock,
@@ -79,7 +79,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
       deadlineMs: submission.deadlineMs,
       session: submission.session,
     };
-    refuseImpossible(explainPlacement(spec, snapshot, nowMs));
+    if (!couldBeServed(spec, snapshot)) throw impossible(explainPlacement(spec, snapshot, nowMs));
     onJob(spec.id);
     const outcome = await deps.desk.admit({
       spec,
@@ -159,8 +159,7 @@ const tooLong = (work: Work, contextTokens: number): ProblemError =>
       `${work.requested} has in this co-op is ${contextTokens} tokens. Shorten it or ask for another model.`,
   });
 
-function refuseImpossible({ decision, nodes }: Placement): void {
-  if (decision.kind !== "impossible") return;
+function impossible({ nodes }: Placement): ProblemError {
   const reasons = nodes.map(({ nodeName, options }) => ({
     node: nodeName,
     reasons: [
@@ -173,7 +172,7 @@ function refuseImpossible({ decision, nodes }: Placement): void {
       ),
     ],
   }));
-  throw new ProblemError(422, {
+  return new ProblemError(422, {
     code: "no_node_can_serve",
     param: "model",
     message: `No node of this co-op could ever serve this: ${reasons.map(({ node, reasons: why }) => `${node}: ${why.join("; ")}`).join(". ")}.`,

@@ -89,13 +89,17 @@ const snapshotSchema: z.ZodType<FleetSnapshot> = z.object({
 
 /** The fleet snapshot as one value in Redis. A leader of the past cannot replace it. */
 export function createFleetBoard(redis: Redis, keys: Keys, run: RunScript): FleetBoard {
+  let last: { readonly text: string; readonly snapshot: FleetSnapshot } | null = null;
   return {
     async publish(fence, snapshot) {
       await run("publish-fleet", keys.fleet, [fence, JSON.stringify(snapshot)]);
     },
     async read() {
       const text = await answered(redis.get(keys.fleet));
-      return text === null ? null : snapshotSchema.parse(JSON.parse(text));
+      if (text === null) return null;
+      // It is read more often than it changes, and a large fleet takes long to check.
+      if (last?.text !== text) last = { text, snapshot: snapshotSchema.parse(JSON.parse(text)) };
+      return last.snapshot;
     },
   };
 }

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ActiveAttempt, NodeView } from "../fleet/node.ts";
 import { asNodeId } from "../terms.ts";
@@ -9,7 +10,7 @@ import {
   buildNodeReport,
   buildNodeView,
 } from "../testing/index.ts";
-import { explainPlacement } from "./explain.ts";
+import { couldBeServed, explainPlacement } from "./explain.ts";
 
 const NOW = Date.UTC(2026, 2, 1, 12);
 const STUDIO = asNodeId("node_studio");
@@ -117,4 +118,58 @@ describe("explaining a placement", () => {
   test("leaves aside the nodes it is told to", () => {
     expect(explain([pi, buildNodeView()], buildJobSpec(), [STUDIO]).decision).toMatchObject({ node: PI });
   });
+});
+
+test("could be served is what an explanation does not call impossible, in any fleet", () => {
+  const flag = fc.boolean();
+  const model = fc.record({ big: flag, cloud: flag, loaded: flag, blind: flag, faulty: flag, short: flag });
+  const node = fc.record({
+    models: fc.array(model, { maxLength: 3 }),
+    mine: flag,
+    away: flag,
+    draining: flag,
+    tight: flag,
+    tokensPerDay: fc.constantFrom(null, 10, 10_000),
+    tokensLeftToday: fc.constantFrom(null, 5, 10_000),
+  });
+  const job = fc.record({
+    privacy: fc.constantFrom("own" as const, "coop" as const, "any" as const),
+    tier: fc.constantFrom("edge" as const, "local-large" as const),
+    sees: flag,
+  });
+  fc.assert(
+    fc.property(fc.array(node, { maxLength: 3 }), job, (drawn, { privacy, tier, sees }) => {
+      const spec = buildJobSpec({ privacy, target: { kind: "tier", tier }, needs: sees ? ["vision"] : [] });
+      const nodes = drawn.map(
+        ({ models, mine, away, draining, tight, tokensPerDay, tokensLeftToday }, index) =>
+          buildNodeView({
+            identity: buildNodeIdentity({
+              id: asNodeId(`node_${index}`),
+              ...(mine && { owner: spec.member }),
+            }),
+            connected: !away,
+            tokensLeftToday,
+            report: buildNodeReport({
+              draining,
+              tokensPerDay,
+              modelMemoryBytes: tight ? 1e9 : 88e9,
+              unhealthy: models.some(({ faulty }) => faulty) ? { m0: "broken" } : {},
+              models: models.map(({ big, cloud, loaded, blind, short }, at) =>
+                buildModelReport({
+                  name: `m${at}`,
+                  parameterCount: big ? 70e9 : 3e9,
+                  cloud,
+                  loaded,
+                  capabilities: blind ? ["completion"] : ["completion", "vision"],
+                  contextTokens: short ? 512 : 16_384,
+                }),
+              ),
+            }),
+          }),
+      );
+      const { kind } = explain(nodes, spec).decision;
+      expect(couldBeServed(spec, { atMs: NOW, nodes, pendingJobs: 0 })).toBe(kind !== "impossible");
+    }),
+    { numRuns: 1_000 },
+  );
 });

@@ -68,6 +68,20 @@ export const couldNeverServe = (nodes: readonly NodeVerdict[]): boolean =>
   );
 
 /**
+ * Whether some node serves the job once it is its turn, however long that takes: what `explainPlacement` does not
+ * call `impossible`, without weighing anything.
+ */
+export const couldBeServed = (spec: JobSpec, { nodes }: FleetSnapshot): boolean =>
+  nodes.length === 0 ||
+  nodes.some(
+    (node) =>
+      nodeRefusals(spec, node, []).every(isPassing) &&
+      node.report.models.some((model) => modelRefusals(spec, node, model).every(isPassing)),
+  );
+
+const isPassing = ({ passing }: Refusal): boolean => passing;
+
+/**
  * Where a job would go in the fleet of `snapshot` as if it were the only one that waits, with every node's
  * cost terms or refusals. `impossible`: no known node could ever serve it.
  */
