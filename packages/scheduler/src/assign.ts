@@ -1,4 +1,4 @@
-import type { DispatchEffect, JobSpec, LeaseOutcome, NodeId } from "@coop/core";
+import type { DispatchEffect, JobSpec, LeaseOutcome, NodeId, Usage } from "@coop/core";
 import { engineRequestSchema } from "@coop/protocol";
 import type { EngineRequest } from "@coop/protocol";
 import type { AttemptDeps, AttemptEnds } from "./attempt-ends.ts";
@@ -14,6 +14,8 @@ export interface AssignDeps extends AttemptDeps {
   /** Asks the store what is left of the node's token budget and tells the dispatcher. */
   readonly refreshBudget: (session: NodeSession) => Promise<void>;
 }
+
+const NOTHING_USED: Usage = { promptTokens: 0, outputTokens: 0 };
 
 type Assignment = Extract<DispatchEffect, { kind: "assign" }>;
 type Leased = Extract<LeaseOutcome, { kind: "leased" }>;
@@ -77,19 +79,18 @@ export function createAssigner(deps: AssignDeps): (assignment: Assignment) => Pr
       return ends.fail(refOf(attempt), {
         failure: "node-lost",
         message: "the node disconnected before the assign was sent",
-        usage: { promptTokens: 0, outputTokens: 0 },
+        usage: NOTHING_USED,
         policy: { retry: true, excludeNode: false, counts: false },
       });
     }
     const request = readPayload(leased.payload);
     if (request === null) {
       log.error({ job: spec.id }, "a stored payload is not an engine request");
-      const usage = { promptTokens: 0, outputTokens: 0 };
       return ends.finish(attempt, {
         kind: "failed",
         code: "bad-request",
         message: "the stored request cannot be read",
-        usage,
+        usage: NOTHING_USED,
       });
     }
     session.link.send({
@@ -109,10 +110,12 @@ export function createAssigner(deps: AssignDeps): (assignment: Assignment) => Pr
 
   return async (assignment) => {
     const { spec, node, model, tier, placement } = assignment;
+    const nowMs = clock.now();
+    // A node could only begin it in vain; a sweep expires it.
+    if (spec.deadlineMs <= nowMs) return tell({ kind: "attempt-ended", job: spec.id, usage: NOTHING_USED });
     const session = deps.sessionOf(node);
     if (session === undefined) return handBack(assignment, 0, []);
     const { identity, report } = session;
-    const nowMs = clock.now();
     const outcome = await store.lease({
       job: spec.id,
       node,

@@ -185,3 +185,22 @@ test("a stored request that is no engine request fails its job instead of reachi
     .toMatchObject({ state: "failed", code: "bad-request" });
   expect(agent.untaken("assign")).toEqual([]);
 });
+
+test("a job whose time is over is not offered again: it expires", async () => {
+  await server.stop();
+  server = await startTestScheduler(coop.ports, { amnestyMs: 3_000 });
+  await leads(server);
+  const agents = await joinThree();
+  const deadlineMs = Date.now() + 1_000;
+  const job = await coop.submit({ attachment: "detached", deadlineMs });
+  const { agent, assign } = await assigned(agents);
+  agent.send(wordsOf(assign).accepted());
+  await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(deadlineMs), 5_000);
+  agent.send(wordsOf(assign).failed("total-timeout"));
+  await agent.take("settled", job);
+  await expect
+    .poll(async () => (await coop.record(job)).state, { timeout: 8_000 })
+    .toMatchObject({ state: "expired" });
+  expect(agents.flatMap((one) => one.untaken("assign"))).toEqual([]);
+  expect(server.scheduler.state()).toMatchObject({ pendingJobs: 0, runningAttempts: 0 });
+});
