@@ -2,6 +2,7 @@ import { createDispatcher } from "@coop/core";
 import type { Wake } from "@coop/core";
 
 import type { AgentFrame, Hello } from "@coop/protocol";
+import { createAmnesty } from "./amnesty.ts";
 import { createAdoption } from "./adoption.ts";
 import { createAssigner } from "./assign.ts";
 import { createAttemptEnds } from "./attempt-ends.ts";
@@ -155,15 +156,18 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
     }
   };
 
-  const startedAtMs = clock.now();
+  const inAmnesty = createAmnesty(deps);
   const ready = loader.knownNodes();
   const begin = async (): Promise<void> => {
     await ready;
     // The first scan comes with the subscription, which says that messages may have been missed before it.
     own(deps.wakeUps.subscribe(wake, catchUp, signal));
-    const inAmnesty = (): boolean => clock.now() < startedAtMs + timing.amnestyMs || massLoss.inAmnesty();
-    await leases.sweep(inAmnesty());
-    own(periodically(timing.sweepEveryMs, signal, () => leases.sweep(inAmnesty())));
+    const sweep = (): Promise<void> => {
+      const spared = inAmnesty();
+      return leases.sweep(spared || massLoss.inAmnesty());
+    };
+    await sweep();
+    own(periodically(timing.sweepEveryMs, signal, sweep));
   };
   own(begin());
   own(deps.projector.run(signal));
