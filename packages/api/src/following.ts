@@ -20,20 +20,26 @@ export interface FollowingDeps {
   readonly followEveryMs: number;
 }
 
+/** A renewal that failed is repeated after this part of the usual time: a mark outlives few rounds. */
+const RETRY_SHARE = 0.2;
+
 export function createFollowing(deps: FollowingDeps): Following {
   const followers = new Map<JobId, number>();
   let timer: NodeJS.Timeout | null = null;
   let stopping = false;
 
-  const renew = async (jobs: readonly JobId[]): Promise<void> => {
+  /** False when the store did not answer. */
+  const renew = async (jobs: readonly JobId[]): Promise<boolean> => {
     try {
       await deps.desk.follow(jobs, deps.clock.now() + deps.followForMs);
+      return true;
     } catch (error) {
       if (!(error instanceof OperationalError)) throw error;
       deps.log.warn(
         { code: error.code, jobs: jobs.length },
-        "attached jobs could not be marked as followed; the next round tries again",
+        "attached jobs could not be marked as followed; trying again",
       );
+      return false;
     }
   };
 
@@ -49,12 +55,14 @@ export function createFollowing(deps: FollowingDeps): Following {
     }
   };
 
-  const schedule = (): void => {
+  const schedule = (afterMs: number): void => {
     timer ??= setTimeout(() => {
       timer = null;
       if (stopping || followers.size === 0) return;
-      void renew([...followers.keys()]).finally(schedule);
-    }, deps.followEveryMs).unref();
+      void renew([...followers.keys()]).then((renewed) =>
+        schedule(renewed ? deps.followEveryMs : deps.followEveryMs * RETRY_SHARE),
+      );
+    }, afterMs).unref();
   };
 
   return {
@@ -63,7 +71,7 @@ export function createFollowing(deps: FollowingDeps): Following {
       if (stopping) void cancel(job, "server-stopped");
       else {
         if (renewNow) void renew([job]);
-        schedule();
+        schedule(deps.followEveryMs);
       }
       return {
         leave: (why) => {
