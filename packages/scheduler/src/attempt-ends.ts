@@ -112,8 +112,8 @@ export function createAttemptEnds(deps: AttemptDeps): AttemptEnds {
     });
     const attempt = table.held(node, job, epoch);
     if (outcome.kind === "unavailable") return attempt === null ? undefined : lose(attempt);
-    const known = attempt !== null && table.end(attempt);
-    if (known || outcome.kind !== "stale") tell({ kind: "attempt-ended", job, usage: failed.usage });
+    // Told once: a repeated end must not be taken for the end of the attempt that follows.
+    if (attempt !== null && table.end(attempt)) tell({ kind: "attempt-ended", job, usage: failed.usage });
     log.info(
       { job, epoch, node, failure: failed.failure, message: failed.message, outcome: outcome.kind },
       "an attempt failed",

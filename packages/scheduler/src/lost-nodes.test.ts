@@ -2,10 +2,11 @@ import type { JobId } from "@coop/core";
 import { buildNodeReport } from "@coop/core/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { wordsOf } from "./testing/scripted-agent.ts";
-import { createTestCoop, join } from "./testing/test-coop.ts";
+import { createTestCoop, dialAs, join } from "./testing/test-coop.ts";
 import type { TestCoop } from "./testing/test-coop.ts";
 import { leads, startTestScheduler } from "./testing/test-scheduler.ts";
 import type { TestScheduler } from "./testing/test-scheduler.ts";
+import type { Fate } from "./testing/unreliable-store.ts";
 
 const SHORT_LEASE = { amnestyMs: 0, leaseMs: 1_000 };
 
@@ -152,6 +153,45 @@ describe("a node that does not come back", () => {
       .poll(() => leaseUntilMs(job), { timeout: 5_000 })
       .toBeGreaterThan(first + SHORT_LEASE.leaseMs);
     expect(await coop.record(job)).toMatchObject({ state: { state: "running" }, epoch: 1 });
+  });
+});
+
+describe("an attempt that is ended from two sides at once", () => {
+  test("is tried again once: no second assign, no slot forgotten", async () => {
+    await leaseShortly();
+    const key = await coop.register("studio");
+    const agent = await join(server, key);
+    const job = await coop.submit({ attachment: "detached" });
+    agent.send(wordsOf(await agent.take("assign")).accepted());
+    await expect.poll(async () => (await coop.record(job)).state.state).toBe("running");
+    const report = buildNodeReport({ slots: 1 });
+    const other = await join(server, await coop.register("other"), { report });
+
+    const bothAsked = Promise.withResolvers<void>();
+    let expiries = 0;
+    const leased = Promise.withResolvers<Fate>();
+    coop.fate = async (call) => {
+      if (call === "lease") return leased.promise;
+      if (call !== "expire") return "works";
+      expiries += 1;
+      if (expiries === 2) bothAsked.resolve();
+      await bothAsked.promise;
+      return "works";
+    };
+    await agent.drop();
+    await expect.poll(() => expiries, { timeout: 5_000 }).toBe(1);
+    const back = dialAs(server, key, { slots: 0 });
+    await back.hello();
+    await back.take("welcome");
+    leased.resolve("works");
+
+    const assign = await other.take("assign");
+    expect(assign).toMatchObject({ job, epoch: 2 });
+    const next = await coop.submit({ attachment: "detached" });
+    await expect.poll(() => server.scheduler.state()).toMatchObject({ pendingJobs: 1 });
+    other.send(wordsOf(assign).done(0, { promptTokens: 1, outputTokens: 0 }));
+    expect(await other.take("assign")).toMatchObject({ job: next });
+    expect(await coop.record(job)).toMatchObject({ epoch: 2, state: { state: "succeeded" } });
   });
 });
 
