@@ -13,6 +13,7 @@ const PROGRAMS = {
   server: join(root, "packages/server/src/main.ts"),
   quickServer: join(root, "test/harness/quick-server.ts"),
   agent: join(root, "packages/agent/src/main.ts"),
+  quickAgent: join(root, "test/harness/quick-agent.ts"),
   machines: join(root, "packages/simulator/src/machines/main.ts"),
 } as const;
 
@@ -34,6 +35,13 @@ export interface Cluster {
   addMember(name: string): Promise<TestMember>;
   /** Joins a node for an owner on first use of the name; later calls start its agent again. */
   startAgent(name: string, engineUrl: string, owner: TestMember, options?: readonly string[]): Promise<Child>;
+  /** The same with an agent that has little patience for its engine. */
+  startQuickAgent(
+    name: string,
+    engineUrl: string,
+    owner: TestMember,
+    options?: readonly string[],
+  ): Promise<Child>;
   /** What every program of the co-op wrote on stdout and stderr so far. */
   output(): string;
   /** Starts simulated machines; returns their URLs by profile. */
@@ -99,6 +107,23 @@ export async function startCluster(
     while (!(await nodes()).some((node) => node.name === name && node.connected)) await pause(50);
   };
 
+  const agentOf =
+    (path: string): Cluster["startAgent"] =>
+    async (name, engineUrl, owner, options = []) => {
+      const joinArgs: string[] = [];
+      if (!joined.has(name)) {
+        const { token } = await post("/admin/join-tokens", { member: owner.id }, createdJoinTokenSchema);
+        joinArgs.push("--join", token, "--name", name);
+        joined.add(name);
+      }
+      const agent = start(path, ["start", ...joinArgs, "--engine", engineUrl, ...options], {
+        COOP_AGENT_HOME: join(home, "agents", name),
+      });
+      await agent.line(/connected to/);
+      await untilListed(name);
+      return agent;
+    };
+
   return {
     home,
     url,
@@ -114,20 +139,8 @@ export async function startCluster(
       const { key } = await post(`/admin/members/${member.id}/keys`, {}, createdKeySchema);
       return { id: member.id, name, key };
     },
-    async startAgent(name, engineUrl, owner, options = []) {
-      const joinArgs: string[] = [];
-      if (!joined.has(name)) {
-        const { token } = await post("/admin/join-tokens", { member: owner.id }, createdJoinTokenSchema);
-        joinArgs.push("--join", token, "--name", name);
-        joined.add(name);
-      }
-      const agent = start(PROGRAMS.agent, ["start", ...joinArgs, "--engine", engineUrl, ...options], {
-        COOP_AGENT_HOME: join(home, "agents", name),
-      });
-      await agent.line(/connected to/);
-      await untilListed(name);
-      return agent;
-    },
+    startAgent: agentOf(PROGRAMS.agent),
+    startQuickAgent: agentOf(PROGRAMS.quickAgent),
     async startMachines(profiles, speedup) {
       const machines = start(
         PROGRAMS.machines,

@@ -50,6 +50,8 @@ export type Step =
   | { readonly do: "line"; readonly line: object }
   | { readonly do: "text"; readonly text: string }
   | { readonly do: "pause"; readonly ms: number }
+  /** Goes on when the test says so. */
+  | { readonly do: "await"; readonly released: Promise<void> }
   /** Nothing more, and the connection stays open. */
   | { readonly do: "hang" }
   /** The connection breaks. */
@@ -213,6 +215,9 @@ async function perform(
       case "pause":
         if (!(await pause(step.ms, stopping))) return;
         break;
+      case "await":
+        await step.released;
+        break;
       case "hang":
         return;
       case "break":
@@ -302,5 +307,6 @@ function psOf(model: ScriptedModel, loaded: ReadonlyMap<string, number>): readon
   const contextTokens = loaded.get(model.name);
   if (contextTokens === undefined) return [];
   const size = model.sizeBytes ?? 1_000_000_000;
-  return [{ name: model.name, size, size_vram: size, context_length: contextTokens }];
+  const expires = { expires_at: "2026-01-01T12:05:00.5+01:00" };
+  return [{ name: model.name, size, size_vram: size, context_length: contextTokens, ...expires }];
 }

@@ -4,6 +4,7 @@ import { encodeFrame } from "@coop/protocol";
 import type { SchedulerLink } from "./attempt.ts";
 import { Attempts } from "./attempts.ts";
 import type { Engine, EngineOutcome } from "./engines/engine.ts";
+import { generateLimits } from "./generate-limits.ts";
 import type { Announcement, Welcome } from "./handshake.ts";
 import type { AgentIdentity } from "./identity.ts";
 import { MemoryWatch } from "./memory-watch.ts";
@@ -43,6 +44,8 @@ export interface AgentDeps {
   readonly onStatus: () => void;
   /** Models that are never unloaded to free memory. */
   readonly pinnedModels: readonly string[];
+  /** How long the engine may take; by the model's figures unless given. */
+  readonly limits?: typeof generateLimits;
 }
 
 export interface AgentStop {
@@ -86,6 +89,7 @@ export class Agent {
       timing,
       log,
       model,
+      limits: deps.limits ?? generateLimits,
       onChange: () => this.#attemptsChanged(),
       onOutcome: (name, outcome) => this.#outcome(name, outcome),
     });

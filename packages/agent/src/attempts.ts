@@ -4,7 +4,7 @@ import type { Assign, RunningAttempt, SchedulerFrame } from "@coop/protocol";
 import { Attempt } from "./attempt.ts";
 import type { SchedulerLink, StopReason } from "./attempt.ts";
 import type { Engine, EngineOutcome } from "./engines/engine.ts";
-import { generateLimits } from "./generate-limits.ts";
+import type { generateLimits } from "./generate-limits.ts";
 import type { Slots } from "./slots.ts";
 import type { Timing } from "./timing.ts";
 
@@ -16,6 +16,7 @@ export interface AttemptsDeps {
   readonly log: Log;
   /** What the node reports of a model, null when it has no such model. */
   readonly model: (name: string) => ModelReport | null;
+  readonly limits: typeof generateLimits;
   /** Attempts began, ended or were settled. */
   readonly onChange: () => void;
   /** The engine is done with an attempt. */
@@ -175,7 +176,7 @@ export class Attempts {
       this.#attempts.set(key, Attempt.reject(deps, assign, link, reason, message));
       return;
     }
-    const limits = generateLimits(report.capacity, assign);
+    const limits = this.#deps.limits(report.capacity, assign);
     log.debug({ job, epoch, model: assign.model }, "attempt begins");
     const { contextTokens } = report;
     this.#attempts.set(key, Attempt.start(deps, { assign, slot, contextTokens, limits }, link));

@@ -1,3 +1,4 @@
+import { enableCompileCache, flushCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { agentHome } from "./home-directory.ts";
@@ -5,9 +6,17 @@ import type { CommandDeps } from "./commands/one-look.ts";
 import type { ConfigFlags } from "./config.ts";
 import { AGENT_VERSION } from "./version.ts";
 
-// An agent rests most of its life: what it keeps young need not grow to the size that a busy server's does.
-// Set before the rest is loaded, hence the imports where they are used.
+// An agent rests most of its life, on machines whose memory is wanted for models. What it keeps young need not
+// grow to the size that a busy server's does; its modules come stripped and compiled from a cache after the first
+// start; and nothing is compiled any further before there is work. All of it is set before the rest is loaded, hence
+// the imports where they are used. bench/at-rest.ts measures it.
 setFlagsFromString("--semi-space-growth-factor=1");
+const FURTHER_COMPILERS = ["sparkplug", "maglev", "opt"] as const;
+const compileFurther = (wanted: boolean): void => {
+  for (const compiler of FURTHER_COMPILERS) setFlagsFromString(`--${wanted ? "" : "no-"}${compiler}`);
+};
+compileFurther(false);
+enableCompileCache();
 
 /** What `agent status` exits with when no agent runs, as service tools do. */
 const NOT_RUNNING = 3;
@@ -21,7 +30,14 @@ async function startAgent({ join, verbose, ...flags }: StartFlags): Promise<void
   const deps = await commandDeps(flags, verbose === true ? "debug" : "info");
   const { start } = await import("./commands/start.ts");
   const stop = stopOnSignals();
-  await start({ ...deps, joinToken: join ?? null, stop, random: { next: Math.random } });
+  flushCompileCache();
+  await start({
+    ...deps,
+    joinToken: join ?? null,
+    stop,
+    random: { next: Math.random },
+    onFirstWork: () => compileFurther(true),
+  });
 }
 
 /** What every command that meets the engine works with. */

@@ -13,6 +13,7 @@ import type {
   SimulatedEngine,
 } from "./engines/engine.ts";
 import { createModelHealth } from "./model-health.ts";
+import type { ModelHealthDeps } from "./model-health.ts";
 import {
   isLoadedWith,
   pinnedContextTokens,
@@ -50,6 +51,8 @@ export interface NodeReporterDeps {
   readonly agentVersion: string;
   readonly timing: Timing;
   readonly log: Log;
+  /** Times for canaries other than the usual. */
+  readonly canaries?: Pick<ModelHealthDeps, "limits" | "intervals">;
   /** The next look will say something else. */
   readonly onChange: () => void;
 }
@@ -81,6 +84,7 @@ export async function startNodeReporter(deps: NodeReporterDeps): Promise<NodeRep
   let reports: readonly ModelReport[] = [];
   let conditions: MachineState | null = null;
   const health = createModelHealth({
+    ...deps.canaries,
     engine,
     slots,
     timing,

@@ -1,8 +1,8 @@
+import { watch } from "node:fs";
 import { OperationalError } from "@coop/core";
 import type { Log, Random } from "@coop/core";
 import { Agent } from "../agent.ts";
 import type { AgentStop } from "../agent.ts";
-import { watch } from "node:fs";
 import { createCapacityFile, HANDED_OVER } from "../capacity-store.ts";
 import type { AgentConfig } from "../config.ts";
 import { parseOllamaHost } from "../engines/ollama/host.ts";
@@ -11,7 +11,9 @@ import type { AgentIdentity } from "../identity.ts";
 import { readIdentity, writeIdentity } from "../identity.ts";
 import { joinCoop, parseJoinToken } from "../join.ts";
 import { KeepAwake, wakefulnessOf } from "../keep-awake.ts";
+import type { generateLimits } from "../generate-limits.ts";
 import { startNodeReporter } from "../node-report.ts";
+import type { NodeReporterDeps } from "../node-report.ts";
 import { createSystemProbe } from "../probe/system-probe.ts";
 import { createSlots } from "../slots.ts";
 import { StatusKeeper } from "../status-keeper.ts";
@@ -29,6 +31,15 @@ export interface StartOptions {
   readonly log: Log;
   /** Tells whoever started the agent, one line at a time. */
   readonly say: (line: string) => void;
+  /** The agent has its first attempt. */
+  readonly onFirstWork?: () => void;
+  /** Patience with the engine other than the usual. */
+  readonly patience?: EnginePatience;
+}
+
+export interface EnginePatience {
+  readonly limits: typeof generateLimits;
+  readonly canaries: NonNullable<NodeReporterDeps["canaries"]>;
 }
 
 /** Longest wait for the server to answer a join, ms. */
@@ -72,8 +83,10 @@ async function serve(
     allowance: config,
     agentVersion: AGENT_VERSION,
     onChange: () => agent.lookAgain(),
+    ...(options.patience === undefined ? {} : { canaries: options.patience.canaries }),
   });
   closing.defer(() => reporter.close());
+  let hasWorked = false;
   const agent: Agent = new Agent({
     identity,
     engine,
@@ -85,7 +98,12 @@ async function serve(
     onOutcome: (model, outcome) => reporter.observe(model, outcome),
     onConnected: () => say(`agent ${identity.name} connected to ${identity.serverUrl}`),
     pinnedModels: config.pinnedModels,
+    ...(options.patience === undefined ? {} : { limits: options.patience.limits }),
     onStatus: () => {
+      if (agent.isWorking && !hasWorked) {
+        hasWorked = true;
+        options.onFirstWork?.();
+      }
       status.changed();
       awake.working(agent.isWorking);
     },

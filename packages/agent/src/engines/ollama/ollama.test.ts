@@ -97,7 +97,11 @@ describe("the models", () => {
             experts: null,
           },
           cloud: false,
-          loaded: { residentBytes: 2_019_393_189, contextTokens: 4096 },
+          loaded: {
+            residentBytes: 2_019_393_189,
+            contextTokens: 4096,
+            keptUntilMs: Date.UTC(2026, 0, 1, 11, 5, 0, 500),
+          },
         },
       ],
     });
