@@ -60,7 +60,7 @@ export function createAssigner(deps: AssignDeps): (assignment: Assignment) => Pr
     deps.own(revoking);
   };
 
-  const send = async (assignment: Assignment, leased: Leased): Promise<void> => {
+  const send = async (assignment: Assignment, leased: Leased, session: NodeSession): Promise<void> => {
     const { spec, node, model } = assignment;
     const nowMs = clock.now();
     const attempt = table.add({
@@ -74,8 +74,8 @@ export function createAssigner(deps: AssignDeps): (assignment: Assignment) => Pr
       outputTokens: 0,
       outputBytes: 0,
     });
-    const session = deps.sessionOf(node);
-    if (session === undefined) {
+    // A node that connected anew meanwhile said what it runs without this attempt.
+    if (deps.sessionOf(node) !== session) {
       return ends.fail(refOf(attempt), {
         failure: "node-lost",
         message: "the node disconnected before the assign was sent",
@@ -132,7 +132,7 @@ export function createAssigner(deps: AssignDeps): (assignment: Assignment) => Pr
     });
     switch (outcome.kind) {
       case "leased":
-        return send(assignment, outcome);
+        return send(assignment, outcome, session);
       case "not-queued":
         return tell({ kind: "attempt-ended", job: spec.id, usage: null });
       case "refused":

@@ -96,6 +96,28 @@ describe("a node that comes back before its lease lapses", () => {
     expect(await coop.record(job)).toMatchObject({ attempts: 0, excludedNodes: [] });
   });
 
+  test("while a job is being leased to it takes no more than it has slots for", async () => {
+    const key = await coop.register("studio");
+    const report = buildNodeReport({ slots: 1 });
+    await join(server, key, { report });
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<Fate>();
+    coop.fate = (call) => {
+      if (call !== "lease") return "works";
+      asked.resolve();
+      return answer.promise;
+    };
+    const job = await coop.submit();
+    await asked.promise;
+    const back = await join(server, key, { report });
+    answer.resolve("works");
+    const assign = await back.take("assign", job);
+    const next = await coop.submit();
+    await expect.poll(() => server.scheduler.state()).toMatchObject({ pendingJobs: 1, runningAttempts: 1 });
+    back.send(wordsOf(assign).done(0, { promptTokens: 1, outputTokens: 0 }));
+    expect((await back.take("assign")).job).toBe(next);
+  });
+
   test("naming an attempt of another node gets no say over it", async () => {
     const agent = await join(server, await coop.register("studio"));
     const job = await coop.submit();
