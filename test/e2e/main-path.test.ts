@@ -178,6 +178,7 @@ describe("a co-op of real processes", () => {
     try {
       await expect.poll(async () => auditBooks(await readBooks(redis)), { timeout: 10_000 }).toEqual([]);
       await expect.poll(() => auditQueue(redis), { timeout: 10_000 }).toEqual([]);
+      expect(await redis.zcard("{coop}:jobs:completed")).toBeGreaterThan(0);
     } finally {
       redis.disconnect();
     }

@@ -98,16 +98,16 @@ export function auditBooks(books: Books): readonly string[] {
   return wrong;
 }
 
-/** As many succeeded jobs stay in the queue; older ones make way. */
-const KEPT_COMPLETED = 1_000;
-
-/** Where BullMQ may have a job at rest, by the state of its hash: one that was cancelled before it ran is gone. */
+/**
+ * Where BullMQ may have a job at rest, by the state of its hash. One that ended before the mirror came to it
+ * is never added, and of those that ended the oldest make way.
+ */
 const MIRRORED: Readonly<Record<string, readonly string[]>> = {
   queued: ["prioritized", "delayed"],
   leased: ["active"],
   running: ["active"],
-  succeeded: ["completed"],
-  failed: ["failed"],
+  succeeded: ["completed", "absent"],
+  failed: ["failed", "absent"],
   cancelled: ["failed", "absent"],
   expired: ["failed", "absent"],
 };
@@ -125,12 +125,9 @@ export async function auditQueue(redis: Redis): Promise<readonly string[]> {
     for (const id of await redis.lrange(at(name), 0, -1)) places.set(id, name);
   const wrong: string[] = [];
   const { jobs } = await readBooks(redis);
-  const isFull = (await redis.zcard(at("completed"))) >= KEPT_COMPLETED;
   for (const [id, { state = "" }] of jobs) {
     const place = places.get(id) ?? "absent";
-    const madeWay = state === "succeeded" && place === "absent" && isFull;
-    if (!madeWay && !MIRRORED[state]?.includes(place))
-      wrong.push(`${id} is ${state}, the queue has it as ${place}`);
+    if (!MIRRORED[state]?.includes(place)) wrong.push(`${id} is ${state}, the queue has it as ${place}`);
     const kept = await redis.exists(at(id));
     if ((place !== "absent") !== (kept === 1))
       wrong.push(`${id} is ${place}, with ${kept} record in the queue`);
