@@ -11,6 +11,7 @@ const ada: Member = {
   weight: 1,
   defaultTier: "local-small",
   createdAtMs: 1_000,
+  disabledAtMs: null,
 };
 const bo: Member = {
   ...ada,
@@ -27,6 +28,8 @@ const adasKey: KeyRecord = {
   digest: "ab".repeat(32),
   defaultPrivacy: "coop",
   createdAtMs: 1_700_000_000_123,
+  expiresAtMs: null,
+  lastUsedAtMs: null,
   revokedAtMs: null,
 };
 
@@ -87,5 +90,77 @@ describe.each(contractStores)("the member store %s", (_, start) => {
     expect((await members.key("k1"))?.key.revokedAtMs).toBe(5_000);
     expect(await members.revokeKey("unknown", 5_000)).toBe(false);
     expect(await members.key("unknown")).toBeNull();
+  });
+
+  test("remembers since when a member is disabled, until it is enabled", async () => {
+    await using ports = await store.open(createManualClock());
+    const { members } = ports;
+    await members.addMember(ada);
+    await members.addMember(bo);
+    await members.addKey({ ...adasKey, member: bo.id });
+    expect(await members.disableMember(bo.id, 5_000)).toBe("disabled");
+    expect(await members.disableMember(bo.id, 6_000)).toBe("disabled");
+    const disabled = { ...bo, disabledAtMs: 5_000 };
+    expect(await members.member(bo.id)).toEqual(disabled);
+    expect(await members.members()).toEqual([ada, disabled]);
+    expect((await members.key("k1"))?.member).toEqual(disabled);
+    expect(await members.enableMember(bo.id)).toBe(true);
+    expect(await members.member(bo.id)).toEqual(bo);
+    expect((await members.key("k1"))?.member).toEqual(bo);
+    expect(await members.disableMember(asMemberId("mem_no"), 5_000)).toBe("unknown");
+    expect(await members.enableMember(asMemberId("mem_no"))).toBe(false);
+    expect(await members.member(asMemberId("mem_no"))).toBeNull();
+  });
+
+  test("keeps an operator who is not disabled, also when all are to go at once", async () => {
+    await using ports = await store.open(createManualClock());
+    const { members } = ports;
+    const operators = Array.from({ length: 5 }, (_, index) => ({
+      ...ada,
+      id: asMemberId(`mem_${index}`),
+      name: `Operator ${index}`,
+    }));
+    for (const operator of [...operators, bo]) await members.addMember(operator);
+    const outcomes = await Promise.all(operators.map(({ id }) => members.disableMember(id, 5_000)));
+    expect(outcomes.toSorted()).toEqual([...Array.from({ length: 4 }, () => "disabled"), "last-operator"]);
+    const left = (await members.members()).filter(({ disabledAtMs }) => disabledAtMs === null);
+    expect(left.map(({ role }) => role).toSorted()).toEqual(["member", "operator"]);
+  });
+
+  test("lets a key expire at the earliest time that it was given", async () => {
+    await using ports = await store.open(createManualClock());
+    const { members } = ports;
+    await members.addMember(ada);
+    await members.addKey(adasKey);
+    await members.addKey({ ...adasKey, id: "k2", expiresAtMs: 9_000 });
+    const expiries = async () => (await members.keys(ada.id)).map(({ expiresAtMs }) => expiresAtMs);
+    expect(await expiries()).toEqual([null, 9_000]);
+    expect(await members.limitKey("k1", 8_000)).toBe(true);
+    expect(await members.limitKey("k2", 10_000)).toBe(true);
+    expect(await expiries()).toEqual([8_000, 9_000]);
+    expect(await members.limitKey("k2", 7_000)).toBe(true);
+    expect(await expiries()).toEqual([8_000, 7_000]);
+    expect(await members.limitKey("k3", 7_000)).toBe(false);
+    expect(await members.key("k3")).toBeNull();
+  });
+
+  test("writes the use of a key down at most once a minute", async () => {
+    await using ports = await store.open(createManualClock());
+    const { members } = ports;
+    await members.addMember(ada);
+    await members.addKey(adasKey);
+    const lastUse = async () => (await members.key("k1"))?.key.lastUsedAtMs;
+    expect(await lastUse()).toBeNull();
+    for (const [nowMs, written] of [
+      [100_000, 100_000],
+      [100_001, 100_000],
+      [159_999, 100_000],
+      [160_000, 160_000],
+    ] as const) {
+      await members.keyUsed("k1", nowMs);
+      expect(await lastUse()).toBe(written);
+    }
+    await members.keyUsed("k3", 1_000);
+    expect(await members.key("k3")).toBeNull();
   });
 });

@@ -2,13 +2,25 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Clock, FleetBoard, Leadership, Log, MemberStore, NodeRegistry, WakeUps } from "@coop/core";
+import type {
+  AttemptStore,
+  Clock,
+  FleetBoard,
+  JobDesk,
+  Leadership,
+  Log,
+  MemberStore,
+  NodeRegistry,
+  WakeUps,
+} from "@coop/core";
 import {
   createManualClock,
   createMemoryFleetBoard,
+  createMemoryJobStore,
   createMemoryLeadership,
   createMemoryMemberStore,
   createMemoryNodeRegistry,
+  createMemoryOutputLog,
   createMemoryWakeUps,
 } from "@coop/core/testing";
 import { createVault, openStores } from "@coop/redis";
@@ -21,6 +33,8 @@ export interface ContractPorts {
   readonly nodes: NodeRegistry;
   readonly board: FleetBoard;
   readonly wakeUps: WakeUps;
+  readonly desk: JobDesk;
+  readonly attempts: AttemptStore;
 }
 
 /** One kind of store under contract. */
@@ -38,10 +52,18 @@ async function memory(): Promise<ContractStore> {
     async open(clock) {
       const leadership = createMemoryLeadership(clock);
       const wakeUps = createMemoryWakeUps();
+      const members = createMemoryMemberStore();
+      const jobs = createMemoryJobStore({
+        output: createMemoryOutputLog(),
+        serves: members.serves,
+        onWake: wakeUps.publish,
+      });
       return {
         leadership,
         wakeUps,
-        members: createMemoryMemberStore(),
+        members,
+        desk: jobs,
+        attempts: jobs,
         nodes: createMemoryNodeRegistry(wakeUps.publish),
         board: createMemoryFleetBoard(leadership.fence),
         [Symbol.asyncDispose]: async () => {},

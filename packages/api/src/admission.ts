@@ -14,6 +14,7 @@ import type {
 import type { ApiDefaults, Caller } from "./deps.ts";
 import type { FleetView } from "./fleet-view.ts";
 import type { Ids } from "./ids.ts";
+import { revokedMeanwhile } from "./job-end.ts";
 import type { Months } from "./month.ts";
 import { ProblemError } from "./problem.ts";
 import type { Submission, Work } from "./submission.ts";
@@ -89,6 +90,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
       quotaTokens: caller.member.quotaTokens,
       caps: deps.pendingCaps,
       idempotency: submission.idempotency,
+      key: caller.key.id,
       followedUntilMs: submission.attachment === "attached" ? nowMs + deps.defaults.followForMs : null,
       nowMs,
     });
@@ -199,6 +201,8 @@ function readOutcome(
       });
     case "quota-exceeded":
       throw quotaExceeded(outcome, spec, months);
+    case "revoked":
+      throw revokedMeanwhile("Nothing was accepted.");
     case "too-many-pending":
       throw new ProblemError(429, {
         code: "too_many_pending",

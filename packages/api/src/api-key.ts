@@ -31,9 +31,12 @@ export function makeKey(
   secretBytes: Uint8Array,
 ): { readonly text: string; readonly secret: string } {
   const secret = encodeBase62(secretBytes, SECRET_LENGTH);
-  const body = `coop_${id}_${secret}`;
+  const body = keyPrefix(id) + secret;
   return { text: body + checksum(body), secret };
 }
+
+/** How a key begins, without anything of its secret. */
+export const keyPrefix = (id: string): string => `coop_${id}_`;
 
 /** Reads a key; null when it is none or a character of it is wrong. */
 export function parseKey(text: string): KeyParts | null {

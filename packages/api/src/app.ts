@@ -10,6 +10,7 @@ import { embeddings } from "./dialects/openai/embeddings.ts";
 import { getModel, listModels } from "./dialects/openai/models.ts";
 import { createFleetView } from "./fleet-view.ts";
 import { createFollowing } from "./following.ts";
+import { createKeyUse } from "./key-use.ts";
 import { createMonths } from "./month.ts";
 import { openapiRoutes } from "./openapi/routes.ts";
 import { adminRoutes } from "./routes/admin.ts";
@@ -47,7 +48,7 @@ export function createApi(deps: ApiDeps): Api {
     ),
   );
 
-  const member = authenticate(deps);
+  const member = authenticate({ ...deps, keyUse: createKeyUse(deps) });
   app.use("/v1/*", member);
   app.post("/v1/chat/completions", chatCompletions(attached));
   app.post("/v1/embeddings", embeddings(attached));
@@ -56,7 +57,7 @@ export function createApi(deps: ApiDeps): Api {
   app.route("/v1/jobs", jobRoutes({ ...deps, fleet, admit }));
   app.route("/v1", fleetRoutes({ ...deps, fleet, months }));
   app.use("/admin/*", member, operatorsOnly);
-  app.route("/admin", adminRoutes(deps));
+  app.route("/admin", adminRoutes({ ...deps, months }));
   app.post(JOIN_PATH, join(deps));
   app.route("/", healthRoutes(deps));
   app.route("/", openapiRoutes(deps));

@@ -1,12 +1,15 @@
-import type { MemberStore } from "@coop/core";
+import type { Clock, MemberStore } from "@coop/core";
 import type { MiddlewareHandler } from "hono";
 import { parseKey, secretMatches } from "./api-key.ts";
 import type { ApiContext, ApiEnv, Caller } from "./deps.ts";
+import type { KeyUse } from "./key-use.ts";
 import { ProblemError } from "./problem.ts";
 
 export interface AuthenticateDeps {
   readonly members: MemberStore;
   readonly pepper: Uint8Array;
+  readonly clock: Clock;
+  readonly keyUse: KeyUse;
 }
 
 /**
@@ -15,7 +18,9 @@ export interface AuthenticateDeps {
  */
 export function authenticate(deps: AuthenticateDeps): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    c.set("caller", await identify(deps, presentedKey(c)));
+    const caller = await identify(deps, presentedKey(c));
+    deps.keyUse.note(caller.key);
+    c.set("caller", caller);
     await next();
   };
 }
@@ -57,13 +62,31 @@ async function identify(deps: AuthenticateDeps, text: string | null): Promise<Ca
       "This API key is not known here. Ask an operator of this co-op for one.",
     );
   }
-  if (known.key.revokedAtMs !== null) {
-    throw refusal(
+  const refused = refusalOf(known, deps.clock.now());
+  if (refused !== null) throw refused;
+  return known;
+}
+
+/** Why a known key does not serve; null when it does. */
+export function refusalOf({ key, member }: Caller, nowMs: number): ProblemError | null {
+  if (key.revokedAtMs !== null) {
+    return refusal(
       "revoked_api_key",
       "This API key was revoked. Ask an operator of this co-op for a new one.",
     );
   }
-  return known;
+  if (key.expiresAtMs !== null && key.expiresAtMs <= nowMs) {
+    return refusal(
+      "expired_api_key",
+      "This API key has expired. Ask an operator of this co-op for a new one.",
+    );
+  }
+  if (member.disabledAtMs === null) return null;
+  return new ProblemError(403, {
+    code: "member_disabled",
+    message: "Your membership is disabled. Ask an operator of this co-op to enable it.",
+    param: "Authorization",
+  });
 }
 
 const refusal = (code: string, message: string): ProblemError =>

@@ -19,6 +19,15 @@ export const unplaced = (): ProblemError =>
     repeat: false,
   });
 
+/** What a member hears whose key stopped serving while the server worked for it. @param what became of the work */
+export const revokedMeanwhile = (what: string): ProblemError =>
+  new ProblemError(401, {
+    code: "revoked_api_key",
+    param: "Authorization",
+    message: `The API key was revoked, or its member disabled, meanwhile. ${what} Ask an operator of this co-op.`,
+    repeat: false,
+  });
+
 type BadEnd = Exclude<EndEvent, { kind: "succeeded" }>;
 
 /** What a member hears of a job that did not succeed. */
@@ -35,6 +44,7 @@ export function problemOfEnd(end: BadEnd): ProblemError {
             "The server stopped before the job finished. Ask again once it is back, with a new Idempotency-Key.",
           retryAfterS: 2,
         });
+      if (end.reason === "revoked") return revokedMeanwhile("The job was cancelled.");
       return new ProblemError(409, {
         code: "job_cancelled",
         message: CANCELLED[end.reason],

@@ -75,6 +75,7 @@ const CANCELLED = {
   unfollowed: "Its connection closed before it finished.",
   unplaced: "No node became free for it in the time that an open connection waits.",
   "server-stopped": "The server that its connection was open to stopped.",
+  revoked: "The key that it was asked for with no longer serves.",
 } as const;
 
 const resultOf = (

@@ -39,12 +39,17 @@ const UNIT_SECONDS: ReadonlyMap<string, number> = new Map([
   ["h", 3_600],
   ["d", 86_400],
 ]);
-const LONGEST_SECONDS = 7 * 86_400;
+const DAY_SECONDS = 86_400;
 
-/** `90s`, `30m`, `2h`, `1d` as seconds, up to a week. */
-export function duration(text: string): number {
-  const [, amount, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  const value = Number(amount) * (UNIT_SECONDS.get(unit ?? "") ?? Number.NaN);
-  if (value >= 1 && value <= LONGEST_SECONDS) return value;
-  throw new InvalidArgumentError("It must be a time such as 90s, 30m, 2h or 1d, at most 7d.");
-}
+/** Reads `90s`, `30m`, `2h`, `1d` as seconds, up to some days. */
+export const durationUpTo =
+  (mostDays: number) =>
+  (text: string): number => {
+    const [, amount, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+    const value = Number(amount) * (UNIT_SECONDS.get(unit ?? "") ?? Number.NaN);
+    if (value >= 1 && value <= mostDays * DAY_SECONDS) return value;
+    throw new InvalidArgumentError(`It must be a time such as 90s, 30m, 2h or 1d, at most ${mostDays}d.`);
+  };
+
+/** A time of up to a week. */
+export const duration = durationUpTo(7);

@@ -64,4 +64,7 @@ export const plural = (amount: number, one: string): string =>
 /** Time of day of a moment, in the user's own time zone. */
 export const timeOfDay = (atMs: number): string => new Date(atMs).toLocaleTimeString("sv-SE");
 
+/** Date and minute of a moment, in the user's own time zone. */
+export const moment = (atMs: number): string => new Date(atMs).toLocaleString("sv-SE").slice(0, 16);
+
 export const GIB = 2 ** 30;

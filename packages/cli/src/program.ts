@@ -7,12 +7,12 @@ import { contextOf, DEFAULT_LISTEN } from "./commands/context.ts";
 import { explainJob } from "./commands/explain.ts";
 import { cancelJob, listJobs } from "./commands/jobs.ts";
 import { watchJobs } from "./commands/watch-jobs.ts";
-import { addMember, createKey, listMembers, revokeKey } from "./commands/members.ts";
 import { inviteNode, listNodes } from "./commands/nodes.ts";
 import { up } from "./coop-up/up.ts";
 import { runDemo } from "./demo/demo.ts";
 import { coopHome } from "./home.ts";
 import type { Environment } from "./home.ts";
+import { addKeys, addMembers } from "./membership-commands.ts";
 import { addSubmit } from "./submit/submit-command.ts";
 import type { Output } from "./output.ts";
 import type { Screen } from "./screen.ts";
@@ -57,7 +57,8 @@ The key is COOP_API_KEY, else the operator's in ${home} (COOP_HOME moves it).`,
   addSubmit(program, { ...deps, home });
   addJobs(program, deps, home);
   addNodes(program, deps, home);
-  addMembers(program, deps, home);
+  addMembers(program, { ...deps, home });
+  addKeys(program, { ...deps, home });
   return program;
 }
 
@@ -220,48 +221,5 @@ function addNodes(program: Command, deps: ProgramDeps, home: string): void {
     .addHelpText("after", "\nExample:\n  coop invite-node --member maja")
     .action(async ({ member, json }: JsonFlag & { readonly member?: string }) =>
       inviteNode(await contextOf({ ...deps, home }, json === true), member ?? null),
-    );
-}
-
-function addMembers(program: Command, deps: ProgramDeps, home: string): void {
-  const members = program.command("members").description("members of the co-op (operators only)");
-  members
-    .command("add")
-    .description("add a member")
-    .argument("<name>", "how the member is called")
-    .option("--quota <tokens>", "most tokens a month (default: no limit)", wholeNumber)
-    .option("--operator", "may manage members, keys and nodes")
-    .addOption(jsonOption())
-    .addHelpText("after", "\nExample:\n  coop members add maja --quota 20000000")
-    .action(async (name: string, flags: JsonFlag & { readonly quota?: number; readonly operator?: true }) =>
-      addMember(await contextOf({ ...deps, home }, flags.json === true), {
-        name,
-        operator: flags.operator === true,
-        quotaTokens: flags.quota ?? null,
-      }),
-    );
-  members
-    .command("list", { isDefault: true })
-    .description("list the members")
-    .addOption(jsonOption())
-    .action(async ({ json }: JsonFlag) => listMembers(await contextOf({ ...deps, home }, json === true)));
-  const keys = program.command("keys").description("API keys (operators only)");
-  keys
-    .command("create")
-    .description("make a key for a member; it is shown once")
-    .argument("<member>", "name or id")
-    .addOption(privacyOption())
-    .addOption(jsonOption())
-    .addHelpText("after", "\nExample:\n  coop keys create maja > maja.key")
-    .action(async (member: string, { privacy, json }: JsonFlag & { readonly privacy?: string }) =>
-      createKey(await contextOf({ ...deps, home }, json === true), member, privacy ?? null),
-    );
-  keys
-    .command("revoke")
-    .description("make a key serve no longer")
-    .argument("<key>", "the key's id, the part between the first two underscores")
-    .addOption(jsonOption())
-    .action(async (key: string, { json }: JsonFlag) =>
-      revokeKey(await contextOf({ ...deps, home }, json === true), key),
     );
 }

@@ -158,13 +158,47 @@ export const memberViewSchema = z.object({
   role: z.enum(["member", "operator"]),
   quotaTokens: count.nullable(),
   weight: z.number(),
+  createdAtMs: ms,
+  /** Since when the member's keys are refused; null while they serve. */
+  disabledAtMs: ms.nullable(),
 });
 export type MemberView = z.infer<typeof memberViewSchema>;
 export const memberListSchema = z.object({ object: z.literal("list"), data: z.array(memberViewSchema) });
 
-/** `POST /admin/members/:id/keys`; the key is shown once. */
-export const createKeyRequestSchema = z.object({ defaultPrivacy: z.enum(PRIVACIES).default("coop") });
-export const createdKeySchema = z.object({ id: z.string(), key: z.string(), member: z.string() });
+/** `GET /admin/members/:id`: a member with the tokens of the month. */
+export const memberDetailSchema = memberViewSchema.extend({
+  month: z.string(),
+  usedTokens: count,
+  heldTokens: count,
+});
+export type MemberDetail = z.infer<typeof memberDetailSchema>;
+
+/** Longest life that a key may be given: ten years. */
+const LONGEST_KEY_SECONDS = 3_650 * 86_400;
+/** Longest time that a replaced key may go on beside the new one: 30 days. */
+const LONGEST_OVERLAP_SECONDS = 30 * 86_400;
+
+/** `POST /admin/members/:id/keys`; the key is shown once. Without `expiresInSeconds` it serves until it is revoked. */
+export const createKeyRequestSchema = z.object({
+  defaultPrivacy: z.enum(PRIVACIES).default("coop"),
+  expiresInSeconds: z.number().int().positive().max(LONGEST_KEY_SECONDS).optional(),
+});
+export const createdKeySchema = z.object({
+  id: z.string(),
+  key: z.string(),
+  member: z.string(),
+  expiresAtMs: ms.nullable(),
+});
+
+export type CreatedKey = z.infer<typeof createdKeySchema>;
+
+/**
+ * `POST /admin/keys/:id/rotate`: a new key like the old one, which serves for `overlapSeconds` more, and without
+ * them no longer. The answer is the new key.
+ */
+export const rotateKeyRequestSchema = z.object({
+  overlapSeconds: z.number().int().nonnegative().max(LONGEST_OVERLAP_SECONDS).default(0),
+});
 
 /** `GET /admin/members/:id/keys`: without the keys themselves, which nobody keeps. */
 export const keyListSchema = z.object({
@@ -172,8 +206,13 @@ export const keyListSchema = z.object({
   data: z.array(
     z.object({
       id: z.string(),
+      /** How the key begins: by this a person knows it again. */
+      prefix: z.string(),
       defaultPrivacy: z.enum(PRIVACIES),
       createdAtMs: ms,
+      expiresAtMs: ms.nullable(),
+      /** To the minute; null when it was never used. */
+      lastUsedAtMs: ms.nullable(),
       revokedAtMs: ms.nullable(),
     }),
   ),

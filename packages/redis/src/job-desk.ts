@@ -14,7 +14,7 @@ import { recordFromHash } from "./job-record.ts";
 import { answered } from "./store-unavailable.ts";
 
 const admitReply = z.union([
-  z.tuple([z.literal("admitted")]),
+  z.tuple([z.enum(["admitted", "revoked"])]),
   z.tuple([z.enum(["duplicate", "idempotency-conflict"]), z.string()]),
   z.tuple([z.literal("quota-exceeded"), z.number(), z.number()]),
   z.tuple([z.literal("too-many-pending"), z.enum(["member", "co-op"])]),
@@ -24,6 +24,8 @@ const cancelReply = z.union([
   z.tuple([z.enum(["cancelled", "already-ended", "not-found"])]),
   z.tuple([z.literal("cancelled"), z.number(), z.string()]),
 ]);
+
+const cancelledCount = z.int().nonnegative();
 
 /** The api's part of the job store, on Redis. */
 export function createJobDesk(parts: JobStoreParts): JobDesk {
@@ -56,6 +58,10 @@ export function createJobDesk(parts: JobStoreParts): JobDesk {
       if (reply.length === 3)
         return { kind: "cancelled", fenced: { epoch: reply[1], node: asNodeId(reply[2]) } };
       return reply[0] === "cancelled" ? { kind: "cancelled", fenced: null } : { kind: reply[0] };
+    },
+
+    async cancelAttached(member, key, nowMs) {
+      return cancelledCount.parse(await run("cancel-attached", keys.followed, [member, key ?? "", nowMs]));
     },
 
     async follow(jobs, untilMs) {
@@ -93,10 +99,12 @@ async function admit({ keys, run, vault }: JobStoreParts, request: AdmitRequest)
       idempotency?.key ?? "",
       idempotency?.bodyHash ?? "",
       spec.streamed ? "1" : "0",
+      request.key ?? "",
     ]),
   );
   switch (reply[0]) {
     case "admitted":
+    case "revoked":
       return { kind: reply[0] };
     case "duplicate":
     case "idempotency-conflict":

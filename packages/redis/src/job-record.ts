@@ -51,7 +51,7 @@ export const timingsSchema = z.object({
   totalMs: z.number(),
 });
 export const finishReasonSchema = z.enum(["stop", "length", "tool_calls"]);
-export const cancelReasonSchema = z.enum(["member", "unfollowed", "unplaced", "server-stopped"]);
+export const cancelReasonSchema = z.enum(["member", "unfollowed", "unplaced", "server-stopped", "revoked"]);
 
 const number = z.coerce.number().int();
 const common = {

@@ -29,6 +29,8 @@ const ONE = {
   members: "members",
   /** Hash: a member's id, by name. */
   memberNames: "member-names",
+  /** Hash: when a disabled member was disabled, ms, by id. */
+  disabledMembers: "disabled-members",
   /** Set: ids of all nodes that ever joined. */
   nodes: "nodes",
   /** String: the fleet snapshot, JSON. */
@@ -87,6 +89,7 @@ export function createKeys(prefix: string) {
     zombies: one("zombies"),
     ledger: one("ledger"),
     members: one("members"),
+    disabledMembers: one("disabledMembers"),
     nodes: one("nodes"),
     fleet: one("fleet"),
     wakeChannel: one("wake"),

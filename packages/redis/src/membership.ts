@@ -1,5 +1,6 @@
 import {
   asMemberId,
+  KEY_USE_EVERY_MS,
   OperationalError,
   PRIVACIES,
   TIERS,
@@ -14,7 +15,7 @@ import type { Keys } from "./keys.ts";
 import type { RunScript } from "./script.ts";
 import { answered } from "./store-unavailable.ts";
 
-const memberSchema: z.ZodType<Member> = z.object({
+const memberSchema = z.object({
   id: z.string().transform(asMemberId),
   name: z.string(),
   role: z.enum(["member", "operator"]),
@@ -33,33 +34,60 @@ const keySchema = z
     digest: z.string(),
     defaultPrivacy: z.enum(PRIVACIES),
     createdAt: timeMs,
+    expiresAt: timeMs.optional(),
+    lastUsedAt: timeMs.optional(),
     revokedAt: timeMs.optional(),
   })
-  .transform(({ createdAt, revokedAt, ...key }): KeyRecord => ({
+  .transform(({ createdAt, expiresAt, lastUsedAt, revokedAt, ...key }): KeyRecord => ({
     ...key,
     createdAtMs: createdAt,
+    expiresAtMs: expiresAt ?? null,
+    lastUsedAtMs: lastUsedAt ?? null,
     revokedAtMs: revokedAt ?? null,
   }));
 
 const added = z.union([z.literal(0), z.literal(1)]);
-const keyReply = z.tuple([z.array(z.string()), z.string()]).nullable();
+const keyReply = z.tuple([z.array(z.string()), z.string(), z.string().nullable()]).nullable();
+const disableReply = z.enum(["disabled", "unknown", "last-operator"]);
 
-const parseMember = (text: string): Member => memberSchema.parse(JSON.parse(text));
+/** @param disabledAt when it was disabled, as stored beside the member; null when it was not */
+const parseMember = (text: string, disabledAt: string | null): Member => ({
+  ...memberSchema.parse(JSON.parse(text)),
+  disabledAtMs: disabledAt === null ? null : timeMs.parse(disabledAt),
+});
 
 /** Members and their API keys in Redis. Of a key only its digest is there. */
 export function createMemberStore(redis: Redis, keys: Keys, run: RunScript): MemberStore {
   return {
     async addMember(member) {
-      const reply = await run("add-member", keys.members, [member.id, member.name, JSON.stringify(member)]);
+      const { disabledAtMs: _, ...stored } = member;
+      const reply = await run("add-member", keys.members, [member.id, member.name, JSON.stringify(stored)]);
       return added.parse(reply) === 1;
     },
     async member(id) {
-      const text = await answered(redis.hget(keys.members, id));
-      return text === null ? null : parseMember(text);
+      const [text, disabledAt] = await Promise.all([
+        answered(redis.hget(keys.members, id)),
+        answered(redis.hget(keys.disabledMembers, id)),
+      ]);
+      return text === null ? null : parseMember(text, disabledAt);
     },
     async members() {
-      const all = await answered(redis.hvals(keys.members));
-      return all.map(parseMember).sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
+      const [all, disabled] = await Promise.all([
+        answered(redis.hgetall(keys.members)),
+        answered(redis.hgetall(keys.disabledMembers)),
+      ]);
+      const members = Object.entries(all).map(([id, text]) => parseMember(text, disabled[id] ?? null));
+      return members.sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
+    },
+    async disableMember(id, nowMs) {
+      return disableReply.parse(await run("disable-member", keys.members, [id, nowMs]));
+    },
+    async enableMember(id) {
+      const [known] = await Promise.all([
+        answered(redis.hexists(keys.members, id)),
+        answered(redis.hdel(keys.disabledMembers, id)),
+      ]);
+      return known === 1;
     },
     async addKey(key) {
       const reply = await run("add-key", keys.apiKey(key.id), [
@@ -68,6 +96,7 @@ export function createMemberStore(redis: Redis, keys: Keys, run: RunScript): Mem
         key.digest,
         key.defaultPrivacy,
         key.createdAtMs,
+        key.expiresAtMs ?? "",
       ]);
       if (added.parse(reply) === 0) {
         throw new OperationalError("key-exists", `An API key ${key.id} exists already; make another`, {
@@ -78,8 +107,8 @@ export function createMemberStore(redis: Redis, keys: Keys, run: RunScript): Mem
     async key(id) {
       const reply = keyReply.parse(await run("read-key", keys.apiKey(id), []));
       if (reply === null) return null;
-      const [fields, member] = reply;
-      return { key: keySchema.parse(hashFromPairs(fields)), member: parseMember(member) };
+      const [fields, member, disabledAt] = reply;
+      return { key: keySchema.parse(hashFromPairs(fields)), member: parseMember(member, disabledAt) };
     },
     async keys(member) {
       const ids = await answered(redis.smembers(keys.memberKeys(member)));
@@ -87,6 +116,12 @@ export function createMemberStore(redis: Redis, keys: Keys, run: RunScript): Mem
       return hashes
         .map((hash) => keySchema.parse(hash))
         .sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
+    },
+    async limitKey(id, expiresAtMs) {
+      return added.parse(await run("limit-key", keys.apiKey(id), [expiresAtMs])) === 1;
+    },
+    async keyUsed(id, nowMs) {
+      await run("use-key", keys.apiKey(id), [nowMs, KEY_USE_EVERY_MS]);
     },
     async revokeKey(id, nowMs) {
       return added.parse(await run("revoke-key", keys.apiKey(id), [nowMs])) === 1;

@@ -2,7 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { digestSecret, makeKey, parseKey } from "@coop/api";
 import type { Ids } from "@coop/api";
-import type { Clock, Member, MemberStore } from "@coop/core";
+import { assert } from "@coop/core";
+import type { Clock, KeyRecord, Member, MemberStore } from "@coop/core";
 
 /** File below the co-op's home with the operator's key. */
 export const OPERATOR_KEY_FILE = "operator.key";
@@ -26,7 +27,7 @@ export async function ensureOperatorKey(deps: OperatorDeps): Promise<string | nu
   if (kept !== null) {
     const parts = parseKey(kept);
     const known = parts ? await deps.members.key(parts.id) : null;
-    if (known && known.key.revokedAtMs === null) return null;
+    if (known && serves(known.key, deps.clock.now())) return null;
   }
   const operator = await ensureOperator(deps);
   const id = deps.ids.key();
@@ -37,6 +38,8 @@ export async function ensureOperatorKey(deps: OperatorDeps): Promise<string | nu
     digest: digestSecret(deps.pepper, secret),
     defaultPrivacy: "coop",
     createdAtMs: deps.clock.now(),
+    expiresAtMs: null,
+    lastUsedAtMs: null,
     revokedAtMs: null,
   });
   await writeFile(path, `${text}\n`, { mode: 0o600 });
@@ -52,12 +55,19 @@ async function ensureOperator(deps: OperatorDeps): Promise<Member> {
     weight: 1,
     defaultTier: "local-small",
     createdAtMs: deps.clock.now(),
+    disabledAtMs: null,
   };
   if (await deps.members.addMember(operator)) return operator;
-  const existing = (await deps.members.members()).find((member) => member.name === OPERATOR_NAME);
-  if (!existing) throw new Error("broken invariant: the operator's name is taken by nobody");
+  const enabled = (await deps.members.members()).filter(
+    ({ role, disabledAtMs }) => role === "operator" && disabledAtMs === null,
+  );
+  const existing = enabled.find(({ name }) => name === OPERATOR_NAME) ?? enabled[0];
+  assert(existing !== undefined, "the last operator cannot be disabled");
   return existing;
 }
+
+const serves = ({ revokedAtMs, expiresAtMs }: KeyRecord, nowMs: number): boolean =>
+  revokedAtMs === null && (expiresAtMs === null || expiresAtMs > nowMs);
 
 async function readKeyFile(path: string): Promise<string | null> {
   try {

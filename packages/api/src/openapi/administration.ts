@@ -2,6 +2,7 @@ import { json } from "./operation.ts";
 import type { Operation, Parameter } from "./operation.ts";
 
 const memberId: Parameter = { in: "path", name: "id", description: "The member's id or name." };
+const keyId: Parameter = { in: "path", name: "id", description: "The key's id." };
 const ADMIN_PROBLEMS = [401, 403, 500, 503] as const;
 
 /** What operators do. */
@@ -28,6 +29,40 @@ export const ADMINISTRATION: readonly Operation[] = [
     problems: ADMIN_PROBLEMS,
   },
   {
+    method: "get",
+    path: "/admin/members/{id}",
+    id: "getMember",
+    group: "Administration",
+    summary: "A member, with the tokens of the month.",
+    access: "operator",
+    parameters: [memberId],
+    answers: [json("MemberDetail", "The member.")],
+    problems: [404, ...ADMIN_PROBLEMS],
+  },
+  {
+    method: "post",
+    path: "/admin/members/{id}/disable",
+    id: "disableMember",
+    group: "Administration",
+    summary: "Refuses a member's keys from now on, and cancels the member's attached jobs.",
+    description: "Detached jobs run on. The last operator cannot be disabled.",
+    access: "operator",
+    parameters: [memberId],
+    answers: [json("Member", "The member.")],
+    problems: [404, 409, ...ADMIN_PROBLEMS],
+  },
+  {
+    method: "post",
+    path: "/admin/members/{id}/enable",
+    id: "enableMember",
+    group: "Administration",
+    summary: "Lets a disabled member's keys serve again.",
+    access: "operator",
+    parameters: [memberId],
+    answers: [json("Member", "The member.")],
+    problems: [404, ...ADMIN_PROBLEMS],
+  },
+  {
     method: "post",
     path: "/admin/members/{id}/keys",
     id: "createKey",
@@ -51,13 +86,25 @@ export const ADMINISTRATION: readonly Operation[] = [
     problems: [404, ...ADMIN_PROBLEMS],
   },
   {
+    method: "post",
+    path: "/admin/keys/{id}/rotate",
+    id: "rotateKey",
+    group: "Administration",
+    summary: "Replaces a key by a new one like it, which is shown once.",
+    access: "operator",
+    parameters: [keyId],
+    request: "RotateKeyRequest",
+    answers: [json("CreatedKey", "The new key.", 201)],
+    problems: [400, 404, 409, 413, ...ADMIN_PROBLEMS],
+  },
+  {
     method: "delete",
     path: "/admin/keys/{id}",
     id: "revokeKey",
     group: "Administration",
-    summary: "Revokes a key at once.",
+    summary: "Revokes a key at once, and cancels the attached jobs that it asked for.",
     access: "operator",
-    parameters: [{ in: "path", name: "id", description: "The key's id." }],
+    parameters: [keyId],
     answers: [{ status: 204, description: "It is revoked." }],
     problems: [404, ...ADMIN_PROBLEMS],
   },

@@ -15,6 +15,7 @@ import {
   joinRequestSchema,
   joinResponseSchema,
   keyListSchema,
+  memberDetailSchema,
   memberListSchema,
   memberViewSchema,
   modelListSchema,
@@ -24,6 +25,7 @@ import {
   placementSchema,
   problemSchema,
   quotaSchema,
+  rotateKeyRequestSchema,
   submitJobRequestSchema,
 } from "@coop/protocol";
 import { z } from "zod";
@@ -48,6 +50,7 @@ export const SCHEMAS = {
   JoinResponse: joinResponseSchema,
   KeyList: keyListSchema,
   Member: memberViewSchema,
+  MemberDetail: memberDetailSchema,
   MemberList: memberListSchema,
   Model: openaiModelSchema,
   ModelList: modelListSchema,
@@ -61,6 +64,7 @@ export const SCHEMAS = {
     store: z.string(),
     scheduler: z.enum(["seen", "never-seen", "unknown"]),
   }),
+  RotateKeyRequest: rotateKeyRequestSchema,
   SubmitJobRequest: submitJobRequestSchema,
 } as const satisfies Readonly<Record<string, z.ZodType>>;
 

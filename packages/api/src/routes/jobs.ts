@@ -1,5 +1,5 @@
 import { asJobId, asMemberId, explainPlacement, isTerminal } from "@coop/core";
-import type { Clock, JobDesk, JobRecord, OutputLog } from "@coop/core";
+import type { Clock, JobDesk, JobRecord, MemberStore, OutputLog } from "@coop/core";
 import { chatCompletionRequestSchema, embeddingsRequestSchema, submitJobRequestSchema } from "@coop/protocol";
 import type { JobView, SubmitJobRequest } from "@coop/protocol";
 import { Hono } from "hono";
@@ -22,6 +22,7 @@ export interface JobRoutesDeps {
   readonly clock: Clock;
   readonly desk: JobDesk;
   readonly output: OutputLog;
+  readonly members: MemberStore;
   readonly fleet: FleetView;
   readonly admit: Admission;
   readonly defaults: ApiDefaults;

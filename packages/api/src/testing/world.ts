@@ -129,8 +129,10 @@ async function buildDeps(options: WorldOptions) {
   const logged: string[] = [];
   const backstage: Backstage = { script: async () => undefined, running: [], admitted: [] };
   const output = createMemoryOutputLog();
+  const members = createMemoryMemberStore();
   const desk: MemoryJobStore = createMemoryJobStore({
     output,
+    serves: members.serves,
     onWake: (wake) => {
       if (wake.kind !== "admitted") return;
       backstage.admitted.push(wake.spec.id);
@@ -142,7 +144,7 @@ async function buildDeps(options: WorldOptions) {
     ids: createIds(clock),
     desk,
     output,
-    members: createMemoryMemberStore(),
+    members,
     nodes: createMemoryNodeRegistry(() => undefined),
     board: createMemoryFleetBoard(() => FENCE),
     serverIdentity: testIdentity(),
@@ -169,7 +171,16 @@ async function addMember(
 ): Promise<{ readonly member: Member; readonly key: string }> {
   const id = asMemberId(`mem_${name}`);
   const createdAtMs = clock.now();
-  const member: Member = { id, name, role, quotaTokens, weight: 1, defaultTier: "edge", createdAtMs };
+  const member: Member = {
+    id,
+    name,
+    role,
+    quotaTokens,
+    weight: 1,
+    defaultTier: "edge",
+    createdAtMs,
+    disabledAtMs: null,
+  };
   await members.addMember(member);
   const keyId = `key${name}00000`;
   const { text, secret } = makeKey(keyId, randomBytes(32));
@@ -180,6 +191,8 @@ async function addMember(
     digest,
     defaultPrivacy: "coop",
     createdAtMs,
+    expiresAtMs: null,
+    lastUsedAtMs: null,
     revokedAtMs: null,
   });
   return { member, key: text };

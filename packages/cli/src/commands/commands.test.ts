@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { createClient } from "../client.ts";
 import { hintsFor } from "../invocation.ts";
-import { buildJobView, buildNodeRow, buildPlacement, costed, tierBelow } from "../testing/builders.ts";
+import {
+  buildJobView,
+  buildMemberView,
+  buildNodeRow,
+  buildPlacement,
+  costed,
+  tierBelow,
+} from "../testing/builders.ts";
 import { captureOutput } from "../testing/captured-output.ts";
 import type { CapturedOutput } from "../testing/captured-output.ts";
 import { problem, startScriptedCoop } from "../testing/scripted-coop.ts";
@@ -139,7 +146,7 @@ describe("explain", () => {
 
 describe("jobs", () => {
   it("lists every member's jobs together, newest first, for operators", async () => {
-    const member = (id: string, name: string) => ({ id, name, role: "member", quotaTokens: null, weight: 1 });
+    const member = (id: string, name: string) => buildMemberView({ id, name });
     const list = (...data: unknown[]): Reply => asJson({ object: "list", data, nextCursor: null });
     await using test = await bench(
       {

@@ -1,6 +1,8 @@
-import { createdKeySchema, memberListSchema, memberViewSchema } from "@coop/protocol";
-import { count, renderTable } from "../output.ts";
+import { keyListSchema, memberDetailSchema, memberListSchema, memberViewSchema } from "@coop/protocol";
+import type { MemberView } from "@coop/protocol";
+import { count, moment, renderTable } from "../output.ts";
 import type { CommandContext } from "./context.ts";
+import { keyLines, keysOf } from "./keys.ts";
 
 export interface AddMemberOptions {
   readonly name: string;
@@ -30,11 +32,12 @@ export async function listMembers({ client, output, json }: CommandContext): Pro
     output.json(data);
     return;
   }
-  const rows = data.map(({ id, name, role, quotaTokens }) => [
+  const rows = data.map(({ id, name, role, quotaTokens, disabledAtMs }) => [
     name,
     id,
     role,
     quotaTokens === null ? "none" : count(quotaTokens),
+    disabledAtMs === null ? "" : moment(disabledAtMs),
   ]);
   const lines = renderTable(
     [
@@ -42,33 +45,42 @@ export async function listMembers({ client, output, json }: CommandContext): Pro
       { heading: "ID" },
       { heading: "ROLE" },
       { heading: "TOKENS A MONTH", align: "right" },
+      { heading: "DISABLED" },
     ],
     rows,
   );
   for (const line of lines) output.line(line);
 }
 
-/** Makes a key and shows it, once. @param member id or name */
-export async function createKey(
-  { client, output, json }: CommandContext,
-  member: string,
-  privacy: string | null,
-): Promise<void> {
-  const created = await client.post(
-    `/admin/members/${encodeURIComponent(member)}/keys`,
-    privacy === null ? {} : { defaultPrivacy: privacy },
-    createdKeySchema,
-  );
+/** Shows a member, the tokens of the month, and the keys. @param wanted id or name */
+export async function showMember({ client, output, json }: CommandContext, wanted: string): Promise<void> {
+  const member = await client.get(memberPath(wanted), memberDetailSchema);
+  const { data: keys } = await client.get(keysOf(member.id), keyListSchema);
   if (json) {
-    output.json(created);
+    output.json({ ...member, keys });
     return;
   }
-  output.note("Shown once; whoever has it acts as this member.");
-  output.line(created.key);
+  const { name, id, role, createdAtMs, month, usedTokens, heldTokens, quotaTokens } = member;
+  output.line(`${name} (${id}), ${role} since ${moment(createdAtMs)}, ${standing(member)}`);
+  const limit = quotaTokens === null ? "no limit" : `of ${count(quotaTokens)}`;
+  output.line(`${month}: ${count(usedTokens)} tokens used, ${count(heldTokens)} held, ${limit}`);
+  output.line();
+  for (const line of keyLines(keys)) output.line(line);
 }
 
-export async function revokeKey({ client, output, json }: CommandContext, id: string): Promise<void> {
-  await client.send("DELETE", `/admin/keys/${encodeURIComponent(id)}`);
-  if (json) output.json({ id, revoked: true });
-  else output.line(`The key ${id} no longer serves.`);
+/** Disables or enables a member. @param wanted id or name */
+export async function setDisabled(
+  { client, output, json }: CommandContext,
+  wanted: string,
+  disabled: boolean,
+): Promise<void> {
+  const action = disabled ? "disable" : "enable";
+  const member = await client.post(`${memberPath(wanted)}/${action}`, {}, memberViewSchema);
+  if (json) output.json(member);
+  else output.line(`${member.name} (${member.id}) is ${standing(member)}.`);
 }
+
+const standing = ({ disabledAtMs }: MemberView): string =>
+  disabledAtMs === null ? "enabled" : `disabled since ${moment(disabledAtMs)}`;
+
+const memberPath = (wanted: string): string => `/admin/members/${encodeURIComponent(wanted)}`;

@@ -1,4 +1,4 @@
-import type { CostTermsView, JobView, NodeRow, PlacementView } from "@coop/protocol";
+import type { CostTermsView, JobView, MemberView, NodeRow, PlacementView } from "@coop/protocol";
 
 const NOON_MS = Date.UTC(2026, 2, 1, 12);
 
@@ -110,3 +110,15 @@ export function buildNodeRow(changes: Partial<NodeRow> = {}): NodeRow {
     ...changes,
   };
 }
+
+/** A member without a limit, enabled. */
+export const buildMemberView = (changes: Partial<MemberView> = {}): MemberView => ({
+  id: "mem_maja",
+  name: "maja",
+  role: "member",
+  quotaTokens: null,
+  weight: 1,
+  createdAtMs: NOON_MS,
+  disabledAtMs: null,
+  ...changes,
+});

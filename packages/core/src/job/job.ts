@@ -111,8 +111,9 @@ export type JobState =
 /**
  * `member`: asked for. The others end attached jobs. `unfollowed`: nobody follows it. `unplaced`: no node took it
  * in the time that an open connection waits. `server-stopped`: the server that its connection was open to.
+ * `revoked`: the key that it was asked for with no longer serves, or its member was disabled.
  */
-export type CancelReason = "member" | "unfollowed" | "unplaced" | "server-stopped";
+export type CancelReason = "member" | "unfollowed" | "unplaced" | "server-stopped" | "revoked";
 
 export type TerminalState = Extract<JobState, { state: "succeeded" | "failed" | "cancelled" | "expired" }>;
 

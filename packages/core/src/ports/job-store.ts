@@ -24,6 +24,8 @@ export interface AdmitRequest {
   readonly idempotency: { readonly key: string; readonly bodyHash: string } | null;
   /** Attached jobs: until when someone is known to follow, ms since the Unix epoch; null when detached. */
   readonly followedUntilMs: number | null;
+  /** Id of the API key that it is asked for with; left out by who needs none. */
+  readonly key?: string;
   readonly nowMs: number;
 }
 
@@ -37,7 +39,9 @@ export type AdmitOutcome =
       readonly usedTokens: number;
       readonly heldTokens: number;
     }
-  | { readonly kind: "too-many-pending"; readonly scope: "member" | "co-op" };
+  | { readonly kind: "too-many-pending"; readonly scope: "member" | "co-op" }
+  /** The key was revoked, or its member disabled, since the request came. */
+  | { readonly kind: "revoked" };
 
 /** Every change by the scheduler carries the leader's fencing number; an older one changes nothing. */
 export interface LeaseRequest {
@@ -177,6 +181,11 @@ export interface JobDesk {
   placement(job: JobId): Promise<Placement | null>;
   /** Ends a job wherever it is. `member` null: whoever owns it. */
   cancel(job: JobId, member: MemberId | null, reason: CancelReason, nowMs: number): Promise<CancelOutcome>;
+  /**
+   * Cancels a member's attached jobs for the reason `revoked`. `key`: only those asked for with this key.
+   * Answers how many.
+   */
+  cancelAttached(member: MemberId, key: string | null, nowMs: number): Promise<number>;
   /** Says that attached jobs are still followed. */
   follow(jobs: readonly JobId[], untilMs: number): Promise<void>;
   /** What a member used and holds in a month, tokens. */

@@ -13,6 +13,8 @@ export interface Member {
   readonly weight: number;
   readonly defaultTier: Tier;
   readonly createdAtMs: number;
+  /** Since when the member's keys are refused; null while they serve. */
+  readonly disabledAtMs: number | null;
 }
 
 /** An API key as stored: its secret only as an HMAC. */
@@ -23,20 +25,38 @@ export interface KeyRecord {
   readonly digest: string;
   readonly defaultPrivacy: Privacy;
   readonly createdAtMs: number;
+  /** From when on it is refused; null for never. */
+  readonly expiresAtMs: number | null;
+  /** Within a minute of the last request with it; null when it was never used. */
+  readonly lastUsedAtMs: number | null;
   readonly revokedAtMs: number | null;
 }
+
+/** A use of a key is written down when the last one written is as old as this, ms. */
+export const KEY_USE_EVERY_MS = 60_000;
+
+/** `last-operator`: nobody could run the co-op any more, so nothing changed. */
+export type DisableOutcome = "disabled" | "unknown" | "last-operator";
 
 export interface MemberStore {
   /** False when the name or id is taken. */
   addMember(member: Member): Promise<boolean>;
   member(id: MemberId): Promise<Member | null>;
   members(): Promise<readonly Member[]>;
+  /** From this answer on, no job of the member is admitted. Again: the first time stands. */
+  disableMember(id: MemberId, nowMs: number): Promise<DisableOutcome>;
+  /** False when unknown. */
+  enableMember(id: MemberId): Promise<boolean>;
   addKey(key: KeyRecord): Promise<void>;
   /** Key and member in one round trip; null for an unknown id. */
   key(id: string): Promise<{ readonly key: KeyRecord; readonly member: Member } | null>;
   keys(member: MemberId): Promise<readonly KeyRecord[]>;
-  /** False when unknown. */
+  /** From this answer on, no job asked for with the key is admitted. False when unknown. */
   revokeKey(id: string, nowMs: number): Promise<boolean>;
+  /** Lets a key expire at a time, unless it does so earlier. False when unknown. */
+  limitKey(id: string, expiresAtMs: number): Promise<boolean>;
+  /** Writes a use down, unless one less than KEY_USE_EVERY_MS older is there. An unknown key changes nothing. */
+  keyUsed(id: string, nowMs: number): Promise<void>;
 }
 
 /** A one-time token with which a node joins; its secret only as a digest. */

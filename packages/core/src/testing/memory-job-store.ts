@@ -1,7 +1,7 @@
 import { defaultStorePolicy, type StorePolicy } from "../job/store-policy.ts";
-import { holdTokens, isTerminal, type JobRecord } from "../job/job.ts";
+import { holdTokens, isTerminal, type CancelReason, type JobRecord } from "../job/job.ts";
 import type { AdmitOutcome, AdmitRequest, AttemptStore, JobDesk, Wake } from "../ports/job-store.ts";
-import type { JobId } from "../terms.ts";
+import type { JobId, MemberId } from "../terms.ts";
 import { createMemoryAccounts, type LedgerEntry } from "./memory-accounts.ts";
 import { createMemoryAttemptStore } from "./memory-attempt-store.ts";
 import { toRecord, type MemoryJob } from "./memory-job.ts";
@@ -20,12 +20,14 @@ export interface MemoryJobStoreOptions {
   readonly output: MemoryOutputLog;
   /** Where it differs from the default. */
   readonly policy?: Partial<StorePolicy>;
+  /** Whether a member's key still serves; every one does when left out. */
+  readonly serves?: (member: MemberId, key: string) => boolean;
   /** Told what wakes the scheduler. */
   readonly onWake?: (wake: Wake) => void;
 }
 
 export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobStore {
-  const { output, onWake = () => undefined } = options;
+  const { output, onWake = () => undefined, serves = () => true } = options;
   const policy: StorePolicy = { ...defaultStorePolicy, ...options.policy };
   const jobs = new Map<JobId, MemoryJob>();
   const accounts = createMemoryAccounts();
@@ -51,6 +53,7 @@ export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobS
       const kind = earlier.bodyHash === idempotency.bodyHash ? "duplicate" : "idempotency-conflict";
       return { kind, job: earlier.job };
     }
+    if (request.key !== undefined && !serves(spec.member, request.key)) return { kind: "revoked" };
     const pending = [...jobs.values()].filter((job) => job.state.state === "queued");
     const own = pending.filter((job) => job.spec.member === spec.member);
     if (own.length >= caps.perMember) return { kind: "too-many-pending", scope: "member" };
@@ -80,6 +83,12 @@ export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobS
     return { kind: "admitted" };
   };
 
+  const cancelJob = (job: MemoryJob, reason: CancelReason, nowMs: number) => {
+    const fenced = settlement.stop(job, { state: "cancelled", reason }, nowMs);
+    onWake({ kind: "cancelled", job: job.spec.id, fenced });
+    return fenced;
+  };
+
   return {
     ...createMemoryAttemptStore({ jobs, accounts, output, settlement, policy, fence }),
     setFence: (number) => {
@@ -104,9 +113,18 @@ export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobS
       const job = jobs.get(id);
       if (job === undefined || (member !== null && job.spec.member !== member)) return { kind: "not-found" };
       if (isTerminal(job.state)) return { kind: "already-ended" };
-      const fenced = settlement.stop(job, { state: "cancelled", reason }, nowMs);
-      onWake({ kind: "cancelled", job: id, fenced });
-      return { kind: "cancelled", fenced };
+      return { kind: "cancelled", fenced: cancelJob(job, reason, nowMs) };
+    },
+    async cancelAttached(member, key, nowMs) {
+      const open = [...jobs.values()].filter(
+        (job) =>
+          job.spec.member === member &&
+          job.spec.attachment === "attached" &&
+          !isTerminal(job.state) &&
+          (key === null || job.key === key),
+      );
+      for (const job of open) cancelJob(job, "revoked", nowMs);
+      return open.length;
     },
     async follow(ids, untilMs) {
       for (const id of ids) {
@@ -118,13 +136,14 @@ export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobS
   };
 }
 
-function newJob({ spec, metadata, month, payload, followedUntilMs }: AdmitRequest): MemoryJob {
+function newJob({ spec, metadata, month, payload, key, followedUntilMs }: AdmitRequest): MemoryJob {
   return {
     spec,
     metadata,
     month,
     hold: holdTokens(spec),
     payload,
+    key: key ?? null,
     state: { state: "queued", notBeforeMs: spec.submittedAtMs },
     epoch: 0,
     attempts: 0,

@@ -16,6 +16,7 @@ export interface MemoryJob {
   readonly month: string;
   readonly hold: number;
   readonly payload: string;
+  readonly key: string | null;
   state: JobState;
   epoch: Epoch;
   attempts: number;

@@ -1,16 +1,35 @@
 import { OperationalError } from "../operational-error.ts";
-import type { KeyRecord, Member, MemberStore } from "../ports/membership.ts";
+import { KEY_USE_EVERY_MS, type KeyRecord, type Member, type MemberStore } from "../ports/membership.ts";
 import type { MemberId } from "../terms.ts";
 
-/** Members and their keys in memory. */
-export function createMemoryMemberStore(): MemberStore {
+/** Members and their keys in memory, and at once what a job store has to know of them. */
+export interface MemoryMemberStore extends MemberStore {
+  /** Whether no key of the member is refused because it was revoked or the member disabled. */
+  serves(member: MemberId, key: string): boolean;
+}
+
+export function createMemoryMemberStore(): MemoryMemberStore {
   const members = new Map<MemberId, Member>();
   const keys = new Map<string, KeyRecord>();
   const oldestFirst = <T extends { readonly id: string; readonly createdAtMs: number }>(
     all: Iterable<T>,
   ): T[] => [...all].sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
 
+  /** Changes a key; false when it is unknown. */
+  const change = (id: string, to: (key: KeyRecord) => Partial<KeyRecord>): boolean => {
+    const key = keys.get(id);
+    if (key !== undefined) keys.set(id, { ...key, ...to(key) });
+    return key !== undefined;
+  };
+  const isLastOperator = (member: Member): boolean =>
+    member.role === "operator" &&
+    ![...members.values()].some(
+      ({ id, role, disabledAtMs }) => id !== member.id && role === "operator" && disabledAtMs === null,
+    );
+
   return {
+    serves: (member, key) =>
+      (members.get(member)?.disabledAtMs ?? null) === null && (keys.get(key)?.revokedAtMs ?? null) === null,
     async addMember(member) {
       const taken = members.has(member.id) || [...members.values()].some(({ name }) => name === member.name);
       if (!taken) members.set(member.id, member);
@@ -21,6 +40,19 @@ export function createMemoryMemberStore(): MemberStore {
     },
     async members() {
       return oldestFirst(members.values());
+    },
+    async disableMember(id, nowMs) {
+      const member = members.get(id);
+      if (member === undefined) return "unknown";
+      if (member.disabledAtMs !== null) return "disabled";
+      if (isLastOperator(member)) return "last-operator";
+      members.set(id, { ...member, disabledAtMs: nowMs });
+      return "disabled";
+    },
+    async enableMember(id) {
+      const member = members.get(id);
+      if (member !== undefined) members.set(id, { ...member, disabledAtMs: null });
+      return member !== undefined;
     },
     async addKey(key) {
       if (keys.has(key.id)) {
@@ -39,10 +71,15 @@ export function createMemoryMemberStore(): MemberStore {
       return oldestFirst([...keys.values()].filter((key) => key.member === member));
     },
     async revokeKey(id, nowMs) {
-      const key = keys.get(id);
-      if (key === undefined) return false;
-      keys.set(id, { ...key, revokedAtMs: key.revokedAtMs ?? nowMs });
-      return true;
+      return change(id, ({ revokedAtMs }) => ({ revokedAtMs: revokedAtMs ?? nowMs }));
+    },
+    async limitKey(id, untilMs) {
+      return change(id, ({ expiresAtMs }) => ({ expiresAtMs: Math.min(expiresAtMs ?? Infinity, untilMs) }));
+    },
+    async keyUsed(id, nowMs) {
+      change(id, ({ lastUsedAtMs }) =>
+        nowMs - (lastUsedAtMs ?? -Infinity) >= KEY_USE_EVERY_MS ? { lastUsedAtMs: nowMs } : {},
+      );
     },
   };
 }

@@ -141,3 +141,10 @@ local function cancelJob(job, reason, now)
   local prompt = job.state == 'running' and job.prompt or 0
   return stopJob(job, 'cancelled', reason, math.min(prompt + job.delivered, job.hold), now)
 end
+
+-- Tells the scheduler of a cancelled job, and of the attempt that was fenced off with it.
+local function wakeForCancelled(job, fenced)
+  call('PUBLISH', one.wake, cjson.encode({
+    kind = 'cancelled', job = job.id, fenced = fenced and { epoch = job.epoch, node = job.node } or cjson.null,
+  }))
+end

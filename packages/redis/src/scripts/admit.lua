@@ -5,10 +5,11 @@
 --       9 deadline  10 now  11 spec (JSON)  12 metadata (JSON)  13 payload (sealed)
 --       14 quota, '' for none  15 cap on the member's pending jobs  16 cap on all pending jobs
 --       17 followed until, '' when detached  18 idempotency key, '' for none  19 hash of the body
---       20 '1' when somebody sees output as it comes
+--       20 '1' when somebody sees output as it comes  21 API key, '' for none
 -- Returns {'admitted'} | {'duplicate', job} | {'idempotency-conflict', job}
---       | {'quota-exceeded', used, held} | {'too-many-pending', 'member' | 'co-op'}
--- Guards: a known job id answers `admitted` and changes nothing; a known idempotency key answers its job.
+--       | {'quota-exceeded', used, held} | {'too-many-pending', 'member' | 'co-op'} | {'revoked'}
+-- Guards: once a key is revoked or its member disabled, nothing of theirs comes in.
+--         a known job id answers `admitted` and changes nothing; a known idempotency key answers its job.
 
 local id, member, month, hold = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local now = ARGV[10]
@@ -24,6 +25,10 @@ if idempotency then
   end
 end
 
+if ARGV[21] ~= '' and
+  (call('HEXISTS', many.apiKey .. ARGV[21], 'revokedAt') == 1 or call('HEXISTS', one.disabledMembers, member) == 1) then
+  return { 'revoked' }
+end
 if tonumber(call('HGET', one.pendingByMember, member) or 0) >= tonumber(ARGV[15]) then
   return { 'too-many-pending', 'member' }
 end
@@ -40,7 +45,7 @@ call('HINCRBY', account, 'held', hold)
 call('HSET', job.key,
   'state', 'queued', 'epoch', 0, 'ver', nextVer(job, now), 'member', member, 'month', month, 'hold', hold, 'prompt', ARGV[5],
   'attachment', ARGV[6], 'streamed', ARGV[20], 'privacy', ARGV[7], 'submittedAt', ARGV[8], 'deadline', ARGV[9], 'notBefore', ARGV[8],
-  'attempts', 0, 'excluded', '', 'delivered', 0, 'bytes', 0, 'lastSeq', 0, 'spec', ARGV[11], 'metadata', ARGV[12])
+  'attempts', 0, 'excluded', '', 'delivered', 0, 'bytes', 0, 'lastSeq', 0, 'spec', ARGV[11], 'metadata', ARGV[12], 'key', ARGV[21])
 call('HSET', many.kept .. id, 'payload', ARGV[13])
 call('ZADD', one.deadlines, ARGV[9], id)
 if ARGV[17] ~= '' then call('ZADD', one.followed, ARGV[17], id) end

@@ -9,8 +9,6 @@ local job = loadJob(ARGV[1])
 if not job or (ARGV[2] ~= '' and job.member ~= ARGV[2]) then return { 'not-found' } end
 if hasEnded(job) then return { 'already-ended' } end
 local fenced = cancelJob(job, ARGV[3], tonumber(ARGV[4]))
-call('PUBLISH', one.wake, cjson.encode({
-  kind = 'cancelled', job = job.id, fenced = fenced and { epoch = job.epoch, node = job.node } or cjson.null,
-}))
+wakeForCancelled(job, fenced)
 if fenced then return { 'cancelled', job.epoch, job.node } end
 return { 'cancelled' }

@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+import { createClient } from "../client.ts";
+import { hintsFor } from "../invocation.ts";
+import { moment } from "../output.ts";
+import { buildMemberView } from "../testing/builders.ts";
+import { captureOutput } from "../testing/captured-output.ts";
+import { problem, startScriptedCoop } from "../testing/scripted-coop.ts";
+import type { Reply } from "../testing/scripted-coop.ts";
+import type { CommandContext } from "./context.ts";
+import { createKey, listKeys, rotateKey } from "./keys.ts";
+import { listMembers, setDisabled, showMember } from "./members.ts";
+
+const AT_MS = Date.UTC(2026, 2, 1, 12);
+const at = moment(AT_MS);
+const asJson = (json: unknown): Reply => ({ status: 200, json });
+const key = {
+  id: "k1",
+  prefix: "coop_k1_",
+  defaultPrivacy: "own",
+  createdAtMs: AT_MS,
+  expiresAtMs: null,
+  lastUsedAtMs: AT_MS,
+  revokedAtMs: null,
+};
+const keys = { object: "list", data: [key, { ...key, id: "k2", prefix: "coop_k2_", lastUsedAtMs: null }] };
+
+/** Runs a command against a server that knows these answers. */
+async function run(
+  replies: Readonly<Record<string, Reply>>,
+  command: (context: CommandContext) => Promise<void>,
+) {
+  await using coop = await startScriptedCoop(
+    (route) => replies[route] ?? { status: 404, json: problem(`no ${route}`) },
+  );
+  const output = captureOutput();
+  const source = { key: "coop_a_b", place: "a test" };
+  const hint = hintsFor({});
+  const client = createClient({ url: coop.url, source, hint, signal: new AbortController().signal });
+  await command({ client, output, json: false, hint });
+  return { lines: output.stdout().trimEnd().split("\n"), notes: output.stderr(), requests: coop.requests };
+}
+
+describe("members", () => {
+  it("lists who is disabled, and since when", async () => {
+    const data = [buildMemberView(), buildMemberView({ id: "mem_bo", name: "bo", disabledAtMs: AT_MS })];
+    const { lines } = await run({ "GET /admin/members": asJson({ object: "list", data }) }, listMembers);
+    expect(lines).toEqual([
+      "MEMBER  ID        ROLE    TOKENS A MONTH  DISABLED",
+      "maja    mem_maja  member            none",
+      `bo      mem_bo    member            none  ${at}`,
+    ]);
+  });
+
+  it("shows one with the month and the keys, never a secret", async () => {
+    const detail = {
+      ...buildMemberView({ quotaTokens: 5_000 }),
+      month: "2026-03",
+      usedTokens: 1_234,
+      heldTokens: 10,
+    };
+    const { lines } = await run(
+      { "GET /admin/members/ma%20ja": asJson(detail), "GET /admin/members/mem_maja/keys": asJson(keys) },
+      (context) => showMember(context, "ma ja"),
+    );
+    expect(lines.slice(0, 2)).toEqual([
+      `maja (mem_maja), member since ${at}, enabled`,
+      "2026-03: 1,234 tokens used, 10 held, of 5,000",
+    ]);
+    expect(lines.at(-1)).toBe(`coop_k2_...  own      ${at}  never             never`);
+  });
+
+  it("tells what disabling and enabling came to", async () => {
+    const { lines, requests } = await run(
+      { "POST /admin/members/maja/disable": asJson(buildMemberView({ disabledAtMs: AT_MS })) },
+      (context) => setDisabled(context, "maja", true),
+    );
+    expect(lines).toEqual([`maja (mem_maja) is disabled since ${at}.`]);
+    expect(requests).toHaveLength(1);
+    const enabled = await run({ "POST /admin/members/maja/enable": asJson(buildMemberView()) }, (context) =>
+      setDisabled(context, "maja", false),
+    );
+    expect(enabled.lines).toEqual(["maja (mem_maja) is enabled."]);
+  });
+});
+
+describe("keys", () => {
+  const created = { id: "k9", key: "coop_k9_secret", member: "mem_maja", expiresAtMs: AT_MS };
+
+  it("prints a new key alone on stdout, and what to know beside it", async () => {
+    const { lines, notes, requests } = await run(
+      { "POST /admin/members/maja/keys": { status: 201, json: created } },
+      (context) => createKey(context, "maja", { privacy: "own", expiresInSeconds: 60 }),
+    );
+    expect(lines).toEqual(["coop_k9_secret"]);
+    expect(notes).toBe(`Shown once; whoever has it acts as this member.\nIt serves until ${at}.\n`);
+    expect(JSON.parse(requests[0]?.body ?? "")).toEqual({ defaultPrivacy: "own", expiresInSeconds: 60 });
+  });
+
+  it("says of a rotation whether the old key serves on", async () => {
+    const replies = { "POST /admin/keys/k1/rotate": { status: 201, json: created } };
+    const atOnce = await run(replies, (context) => rotateKey(context, "k1", 0));
+    expect(atOnce.notes).toContain("The key k1 no longer serves.");
+    const later = await run(replies, (context) => rotateKey(context, "k1", 3_600));
+    expect(later.notes).not.toContain("no longer serves");
+    expect(JSON.parse(later.requests[0]?.body ?? "")).toEqual({ overlapSeconds: 3_600 });
+    expect(later.lines).toEqual(["coop_k9_secret"]);
+  });
+
+  it("lists them by prefix with their last use", async () => {
+    const { lines } = await run({ "GET /admin/members/maja/keys": asJson(keys) }, (context) =>
+      listKeys(context, "maja"),
+    );
+    expect(lines[1]).toBe(`coop_k1_...  own      ${at}  ${at}  never`);
+  });
+});
