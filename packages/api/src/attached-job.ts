@@ -1,5 +1,5 @@
 import { OperationalError } from "@coop/core";
-import type { Clock, JobDesk, OutputLog } from "@coop/core";
+import type { JobDesk, OutputLog } from "@coop/core";
 import type { Admission, Admitted } from "./admission.ts";
 import { openAttached } from "./attached-output.ts";
 import type { OutputReader } from "./attached-output.ts";
@@ -7,16 +7,16 @@ import type { ApiContext, ApiDefaults } from "./deps.ts";
 import { createFold } from "./fold.ts";
 import type { EndEvent, FoldedOutput } from "./fold.ts";
 import type { Following } from "./following.ts";
-import { problemOfEnd, unplaced } from "./job-end.ts";
+import { problemOfEnd } from "./job-end.ts";
 import { setJobHeader, setPlacedHeaders } from "./job-headers.ts";
 import { ProblemError } from "./problem.ts";
 import { readOptions } from "./request-options.ts";
 import type { Work } from "./submission.ts";
+import { unplacedFor } from "./what-keeps.ts";
+import type { WhatKeepsDeps } from "./what-keeps.ts";
 
 /** What every endpoint needs whose answer is its job's output. */
-export interface AttachedDeps {
-  readonly clock: Clock;
-  readonly desk: JobDesk;
+export interface AttachedDeps extends WhatKeepsDeps {
   readonly output: OutputLog;
   readonly following: Following;
   readonly admit: Admission;
@@ -92,7 +92,7 @@ export async function awaitWhole(
     else if (waited.kind === "broken") {
       reader.close();
       throw waited.error instanceof OperationalError ? unreadable(waited.error) : waited.error;
-    } else if (waited.kind === "unplaced") throw unplaced();
+    } else if (waited.kind === "unplaced") throw unplacedFor(waited.keeping);
     else if (waited.kind === "over") break;
   }
   const output = fold.result();

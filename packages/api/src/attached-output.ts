@@ -1,6 +1,8 @@
 import { isTerminalEvent, OperationalError, START_OF_OUTPUT } from "@coop/core";
 import type { JobId, OutputEntry, OutputLog } from "@coop/core";
 import type { Following } from "./following.ts";
+import { whatKeeps } from "./what-keeps.ts";
+import type { NodeReasons, WhatKeepsDeps } from "./what-keeps.ts";
 
 /** What came of waiting for output. */
 export type Waited =
@@ -8,7 +10,7 @@ export type Waited =
   /** Nothing within the time. */
   | { readonly kind: "silence" }
   /** An attached job found no node in the time that members wait; it is no longer followed. */
-  | { readonly kind: "unplaced" }
+  | { readonly kind: "unplaced"; readonly keeping: readonly NodeReasons[] }
   /** After the terminal entry, or because the reader closed. */
   | { readonly kind: "over" }
   /** The store is away, or the log ended without an end. */
@@ -88,14 +90,26 @@ async function withPatience(waiting: Promise<Waited>, patienceMs: number): Promi
 
 /** Follows an attached job for one request: when the member goes before the end, the job is cancelled. */
 export function openAttached(
-  deps: { readonly output: OutputLog; readonly following: Following; readonly attachedWaitMs: number },
+  deps: WhatKeepsDeps & {
+    readonly output: OutputLog;
+    readonly following: Following;
+    readonly attachedWaitMs: number;
+  },
   job: JobId,
   repeated: boolean,
   member: AbortSignal,
 ): OutputReader {
   const follower = deps.following.enter(job, repeated);
   const { promise: lapsed, resolve: lapse } = Promise.withResolvers<Waited>();
-  const timer = setTimeout(() => lapse({ kind: "unplaced" }), deps.attachedWaitMs);
+  const giveUp = async (): Promise<Waited> => {
+    try {
+      return { kind: "unplaced", keeping: await whatKeeps(deps, job) };
+    } catch (error) {
+      if (!(error instanceof OperationalError)) return { kind: "broken", error };
+      return { kind: "unplaced", keeping: [] };
+    }
+  };
+  const timer = setTimeout(() => lapse(giveUp()), deps.attachedWaitMs);
   let waits = true;
   const reader = openOutput(deps.output, job, START_OF_OUTPUT, (ended) => {
     clearTimeout(timer);

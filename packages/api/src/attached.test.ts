@@ -1,5 +1,6 @@
 import { asJobId, assert, OperationalError } from "@coop/core";
 import type { JobSpec, OutputLog } from "@coop/core";
+import { buildModelReport, buildNodeReport, buildNodeView } from "@coop/core/testing";
 import { jobViewSchema, problemSchema } from "@coop/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { eventually } from "./testing/eventually.ts";
@@ -139,6 +140,23 @@ describe("an open connection waits for a node only so long", () => {
     expect(state).toMatchObject({ reason: "unplaced", chargedTokens: 0 });
     const view = await world.request(`/v1/jobs/${jobIdOf(response)}`);
     expect(jobViewSchema.parse(await view.json()).error?.code).toBe("cancelled-unplaced");
+  });
+
+  test("with what keeps the last node that could serve it, and nothing of nodes that never could", async () => {
+    const view = buildNodeView({
+      report: buildNodeReport({
+        models: [buildModelReport(), buildModelReport({ name: "far:cloud", cloud: true })],
+        unhealthy: { "llama3.2:3b": "idle-timeout: the next piece of output took longer than 45000 ms" },
+      }),
+    });
+    await world.publish([view]);
+    const response = await world.post("/v1/chat/completions", chatBody({ model: "llama3.2:3b" }));
+    expect(response.status).toBe(504);
+    const { error } = problemSchema.parse(await response.json());
+    expect(error.nodes).toEqual([
+      { node: "studio", reasons: [expect.stringMatching(/^llama3\.2:3b: idle-timeout/)] },
+    ]);
+    expect(error.message).toMatch(/No node became free.*studio: llama3\.2:3b: idle-timeout/);
   });
 
   test("also who asks again with the same Idempotency-Key", async () => {

@@ -3,10 +3,11 @@ import type { JobId } from "@coop/core";
 import { unreadable } from "../../attached-job.ts";
 import type { Waited, OutputReader } from "../../attached-output.ts";
 import type { EndEvent, Placed } from "../../fold.ts";
-import { problemOfEnd, unplaced } from "../../job-end.ts";
+import { problemOfEnd } from "../../job-end.ts";
 import { problemBody } from "../../problem.ts";
 import type { ProblemError } from "../../problem.ts";
 import { SSE_PING, sseEvent } from "../../sse.ts";
+import { unplacedFor } from "../../what-keeps.ts";
 import { createChunkWriter } from "./completion.ts";
 
 /** What there was when the headers could no longer wait. */
@@ -57,7 +58,7 @@ export async function* chatFrames(
 
   for (let waited = opening.first; ; waited = await reader.wait(options.pingMs)) {
     if (waited.kind === "over") return;
-    if (waited.kind === "unplaced") return yield problemFrame(unplaced());
+    if (waited.kind === "unplaced") return yield problemFrame(unplacedFor(waited.keeping));
     if (waited.kind === "silence") yield SSE_PING;
     else if (waited.kind === "broken") return yield brokenFrame(waited.error, reader);
     else {

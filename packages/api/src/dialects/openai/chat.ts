@@ -4,10 +4,11 @@ import type { ChatCompletionRequest } from "@coop/protocol";
 import { awaitWhole, clientGone, startAttached, unreadable } from "../../attached-job.ts";
 import type { AttachedDeps, AttachedJob } from "../../attached-job.ts";
 import type { ApiContext } from "../../deps.ts";
-import { problemOfEnd, unplaced } from "../../job-end.ts";
+import { problemOfEnd } from "../../job-end.ts";
 import { setPlacedHeaders } from "../../job-headers.ts";
 import { readJson, readRequest } from "../../request-body.ts";
 import { SSE_HEADERS, sseStream } from "../../sse.ts";
+import { unplacedFor } from "../../what-keeps.ts";
 import { chatWork } from "./chat-request.ts";
 import { chatFrames, openStream } from "./chat-stream.ts";
 import { chatCompletion } from "./completion.ts";
@@ -40,7 +41,7 @@ async function streamAnswer(
   setPlacedHeaders(c, opening.placed);
   const { first } = opening;
   if (first.kind === "over") return clientGone();
-  if (first.kind === "unplaced") throw unplaced();
+  if (first.kind === "unplaced") throw unplacedFor(first.keeping);
   if (first.kind === "broken") {
     reader.close();
     throw first.error instanceof OperationalError ? unreadable(first.error) : first.error;
