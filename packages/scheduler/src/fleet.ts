@@ -5,6 +5,7 @@ import type { Adoption } from "./adoption.ts";
 import type { AttemptDeps, AttemptEnds } from "./attempt-ends.ts";
 import { refOf } from "./attempt-ends.ts";
 import { checkHello } from "./hello.ts";
+import { tellLostModels } from "./last-nodes.ts";
 import type { MassLoss } from "./mass-loss.ts";
 import type { NodeLink, Refusal } from "./node-link.ts";
 import type { NodeSession } from "./node-session.ts";
@@ -202,6 +203,7 @@ export function createFleet(deps: FleetDeps): Fleet {
     revoke,
     expelRevoked,
     async report(session, report) {
+      tellLostModels(log, session, report, sessions.values());
       session.report = report;
       await refreshBudget(session);
     },
