@@ -1,5 +1,5 @@
 import { failurePolicy } from "@coop/core";
-import type { Usage } from "@coop/core";
+import type { NodeId, Usage } from "@coop/core";
 import { INITIAL_CREDIT_BYTES, MAX_AGENT_FRAME_BYTES } from "@coop/protocol";
 import type { AgentFrame } from "@coop/protocol";
 import type { AttemptDeps, AttemptEnds, AttemptFailure, AttemptRef } from "./attempt-ends.ts";
@@ -11,6 +11,8 @@ import { believedFrameTokens, believedUsage, observedBytes } from "./observed-us
 /** Output of one attempt that may await the store: its credit, and the one frame that may overshoot it. */
 const MOST_BYTES_ON_THE_WAY = INITIAL_CREDIT_BYTES + MAX_AGENT_FRAME_BYTES;
 const NOTHING_USED: Usage = { promptTokens: 0, outputTokens: 0 };
+/** Frames under way of attempts that their node does not hold: four times what an agent remembers. */
+export const MOST_FOREIGN_ENDS = 1_024;
 
 export type AttemptFrame = Exclude<AgentFrame, { kind: "hello" | "report" }>;
 type Frame<Kind extends AttemptFrame["kind"]> = Extract<AttemptFrame, { kind: Kind }>;
@@ -27,6 +29,7 @@ export function createAttemptFrames(
   deps: AttemptDeps & { readonly ends: AttemptEnds },
 ): (session: NodeSession, frame: AttemptFrame, bytes: number) => void {
   const { clock, log, table, tell, store, ends, own } = deps;
+  const foreignEnds = new Map<NodeId, number>();
 
   const foreign = async (ref: AttemptRef, session: NodeSession, frame: AttemptFrame): Promise<void> => {
     log.info({ ...ref, frame: frame.kind }, "dropping a frame of an attempt that the node does not hold");
@@ -45,6 +48,26 @@ export function createAttemptFrames(
   };
 
   /** Nothing waits for the store's answer: output says as much as `accepted` does, in whichever order they are kept. */
+  /** Most of these go to the store, so what one node may have under way is bounded. */
+  const hearForeign = (ref: AttemptRef, session: NodeSession, frame: AttemptFrame): void => {
+    const underWay = foreignEnds.get(ref.node) ?? 0;
+    if (underWay >= MOST_FOREIGN_ENDS) {
+      return session.link.refuse({
+        reason: "bad-frame",
+        message: `more than ${MOST_FOREIGN_ENDS} frames at once of attempts that the node does not hold`,
+        retryAfterMs: 10_000,
+        leader: null,
+      });
+    }
+    foreignEnds.set(ref.node, underWay + 1);
+    const forget = (): void => {
+      const left = (foreignEnds.get(ref.node) ?? 1) - 1;
+      if (left > 0) foreignEnds.set(ref.node, left);
+      else foreignEnds.delete(ref.node);
+    };
+    own(foreign(ref, session, frame).finally(forget));
+  };
+
   const accepted = async (attempt: Attempt): Promise<void> => {
     const outcome = await store.accept(attempt.spec.id, attempt.epoch);
     if (outcome.kind !== "stale") return;
@@ -166,7 +189,7 @@ export function createAttemptFrames(
   return (session, frame, bytes) => {
     const ref: AttemptRef = { job: frame.job, epoch: frame.epoch, node: session.identity.id };
     const attempt = table.held(ref.node, ref.job, ref.epoch);
-    if (attempt === null) return own(foreign(ref, session, frame));
+    if (attempt === null) return hearForeign(ref, session, frame);
     if (attempt.state.kind === "assigned") {
       clearTimeout(attempt.state.revocation);
       attempt.state = { kind: "running" };

@@ -57,6 +57,8 @@ export function createFleet(deps: FleetDeps): Fleet {
   const { log, metrics, timing, store, table, tell } = attempts;
   const sessions = new Map<NodeId, NodeSession>();
   const joins = new Map<NodeId, SerialQueue>();
+  /** The report whose budget the store is asked for. */
+  const askedFor = new Map<NodeSession, NodeReport>();
   /** Never welcomed again, also when its handshake began before. */
   const revoked = new Set<NodeId>();
 
@@ -86,6 +88,18 @@ export function createFleet(deps: FleetDeps): Fleet {
     const tokensLeftToday = await tokensLeft(session.identity.id, report);
     if (tokensLeftToday === undefined || sessions.get(session.identity.id) !== session) return;
     tell({ kind: "node-reported", node: session.identity.id, report: session.report, tokensLeftToday });
+  };
+
+  /** Asks about one report of a session at a time; of those that come meanwhile, about the last. */
+  const report = async (session: NodeSession, latest: NodeReport): Promise<void> => {
+    tellLostModels(log, session, latest, sessions.values());
+    session.report = latest;
+    if (askedFor.has(session)) return;
+    do {
+      askedFor.set(session, session.report);
+      await refreshBudget(session);
+    } while (askedFor.get(session) !== session.report);
+    askedFor.delete(session);
   };
 
   const retire = (older: NodeSession): void => {
@@ -202,11 +216,7 @@ export function createFleet(deps: FleetDeps): Fleet {
     refreshBudget,
     revoke,
     expelRevoked,
-    async report(session, report) {
-      tellLostModels(log, session, report, sessions.values());
-      session.report = report;
-      await refreshBudget(session);
-    },
+    report,
     dismiss(leader) {
       for (const session of sessions.values()) {
         const message = leader === null ? "this server stopped leading" : `the leader is ${leader}`;
