@@ -87,6 +87,18 @@ describe.each(eachJobStores())("the desk of the job store on %s", (_name, open) 
       expect(await under("job_5", "abc", noonMs + 86_400_000)).toEqual({ kind: "admitted" });
     });
 
+    test("knows an idempotency key for as long as its job may run", async () => {
+      await using stores = await openJob(open, "empty");
+      const deadlineMs = noonMs + 7 * 86_400_000;
+      const under = (id: string, nowMs: number) =>
+        stores.jobs.admit(
+          admission({ idempotency: { key: "k", bodyHash: "abc" }, nowMs }, { id: asJobId(id), deadlineMs }),
+        );
+      expect(await under("job_1", noonMs)).toEqual({ kind: "admitted" });
+      expect(await under("job_2", deadlineMs - 1)).toEqual({ kind: "duplicate", job: "job_1" });
+      expect(await under("job_3", deadlineMs)).toEqual({ kind: "admitted" });
+    });
+
     test("refuses more pending jobs than the caps, and counts the queued only", async () => {
       await using stores = await openJob(open, "queued");
       const { jobs } = stores;

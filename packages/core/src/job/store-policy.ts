@@ -4,7 +4,7 @@ export interface StorePolicy {
   readonly retentionMs: number;
   /** The record of a job that has ended, ms. */
   readonly jobKeptMs: number;
-  /** How long an idempotency key answers its job, ms. */
+  /** How long an idempotency key answers its job at least, ms; it does so until the job's deadline in any case. */
   readonly idempotencyMs: number;
   /** After its job's deadline, how long a fenced-off attempt may still say what it used, ms. */
   readonly zombieGraceMs: number;

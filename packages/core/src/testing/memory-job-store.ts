@@ -71,7 +71,7 @@ export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobS
     accounts.hold(memberAccount(spec.member, request.month), holdTokens(spec));
     jobs.set(spec.id, newJob(request));
     if (idempotency) {
-      const untilMs = nowMs + policy.idempotencyMs;
+      const untilMs = Math.max(nowMs + policy.idempotencyMs, spec.deadlineMs);
       known.set(`${spec.member} ${idempotency.key}`, {
         job: spec.id,
         bodyHash: idempotency.bodyHash,

@@ -50,8 +50,9 @@ call('HSET', many.kept .. id, 'payload', ARGV[13])
 call('ZADD', one.deadlines, ARGV[9], id)
 if ARGV[17] ~= '' then call('ZADD', one.followed, ARGV[17], id) end
 if idempotency then
-  call('HSET', idempotency, 'job', id, 'bodyHash', ARGV[19], 'until', tonumber(now) + policy.idempotencyMs)
-  call('PEXPIRE', idempotency, policy.idempotencyMs)
+  local knownMs = math.max(policy.idempotencyMs, tonumber(ARGV[9]) - tonumber(now))
+  call('HSET', idempotency, 'job', id, 'bodyHash', ARGV[19], 'until', tonumber(now) + knownMs)
+  call('PEXPIRE', idempotency, knownMs)
 end
 
 -- The member's list forgets its oldest job, once its hash has expired, for each one that comes.
