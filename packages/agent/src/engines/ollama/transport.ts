@@ -1,10 +1,12 @@
-import { request as requestHttp, Agent as HttpAgent } from "node:http";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { request as requestHttps, Agent as HttpsAgent } from "node:https";
 import { assert } from "@coop/core";
 import type { ChatRequest } from "ollama";
 import { EngineFault, spokenFault } from "./fault.ts";
 import { readLines } from "./lines.ts";
+
+// An import of node:http would touch all that it exports, another HTTP client and a WebSocket of 6 MB among it.
+const { request: requestHttp, Agent: HttpAgent } = process.getBuiltinModule("node:http");
 
 /**
  * The one way from the agent to Ollama. Its library is not used at run time: it can abort neither a document nor
