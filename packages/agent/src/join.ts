@@ -10,6 +10,8 @@ import {
 import type { JoinRequest, JoinTicket } from "@coop/protocol";
 import { createNodeKey, isServerProven } from "./identity.ts";
 import type { AgentIdentity } from "./identity.ts";
+import { postJson } from "./http-client.ts";
+import type { HttpAnswer } from "./http-client.ts";
 import { transportTo } from "./transport.ts";
 
 export type JoinRefusal =
@@ -106,27 +108,20 @@ type Answer =
   | Extract<JoinOutcome, { kind: "refused" }>;
 
 async function post(serverUrl: string, request: JoinRequest, signal: AbortSignal): Promise<Answer> {
-  let response: Response;
-  let text: string;
+  let answer: HttpAnswer;
   try {
-    response = await fetch(`${serverUrl.replace(/\/+$/, "")}${JOIN_PATH}`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(request),
-      redirect: "error",
-      signal,
-    });
-    text = await response.text();
+    answer = await postJson(new URL(`${serverUrl.replace(/\/+$/, "")}${JOIN_PATH}`), request, signal);
   } catch (error) {
     return refused(
       "unreachable",
       `Nobody answers at ${serverUrl} (${reasonOf(error)}). Is the server running, and can this machine reach it?`,
     );
   }
-  const body = parseJson(text);
-  if (response.ok) return { kind: "answered", body };
+  const { status } = answer;
+  const body = parseJson(answer.text);
+  if (status === 200 || status === 201) return { kind: "answered", body };
   const problem = problemSchema.safeParse(body);
-  const said = problem.success ? problem.data.error.message : `HTTP ${response.status}`;
+  const said = problem.success ? problem.data.error.message : `HTTP ${status}`;
   switch (problem.success ? problem.data.error.code : null) {
     case JOIN_REFUSALS.expired:
       return refused("expired", `The join token has expired. ${newToken}`);
@@ -139,10 +134,10 @@ async function post(serverUrl: string, request: JoinRequest, signal: AbortSignal
   }
 }
 
-/** What went wrong below fetch, which says only "fetch failed" itself. */
+/** An attempt on several addresses has a code only. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? error.cause.message : error.message;
+  return error.message === "" && "code" in error ? String(error.code) : error.message;
 }
 
 function parseJson(text: string): unknown {

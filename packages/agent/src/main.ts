@@ -9,7 +9,7 @@ import { AGENT_VERSION } from "./version.ts";
 // An agent rests most of its life, on machines whose memory is wanted for models. What it keeps young need not
 // grow to the size that a busy server's does; its modules come stripped and compiled from a cache after the first
 // start; and nothing is compiled any further before there is work. All of it is set before the rest is loaded, hence
-// the imports where they are used. bench/at-rest.ts measures it.
+// the imports where they are used.
 setFlagsFromString("--semi-space-growth-factor=1");
 const FURTHER_COMPILERS = ["sparkplug", "maglev", "opt"] as const;
 const compileFurther = (wanted: boolean): void => {

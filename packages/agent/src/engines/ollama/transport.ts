@@ -1,12 +1,9 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
-import { request as requestHttps, Agent as HttpsAgent } from "node:https";
 import { assert } from "@coop/core";
 import type { ChatRequest } from "ollama";
+import { httpClientFor } from "../../http-client.ts";
 import { EngineFault, spokenFault } from "./fault.ts";
 import { readLines } from "./lines.ts";
-
-// An import of node:http would touch all that it exports, another HTTP client and a WebSocket of 6 MB among it.
-const { request: requestHttp, Agent: HttpAgent } = process.getBuiltinModule("node:http");
 
 /**
  * The one way from the agent to Ollama. Its library is not used at run time: it can abort neither a document nor
@@ -56,9 +53,8 @@ const KEPT_MS = 4_000;
 
 export function createTransport(host: URL): Transport {
   const base = host.href.replace(/\/+$/, "");
-  const isSecure = host.protocol === "https:";
-  const keeping = { keepAlive: true, timeout: KEPT_MS };
-  const agent = isSecure ? new HttpsAgent(keeping) : new HttpAgent(keeping);
+  const { Agent, request } = httpClientFor(host);
+  const agent = new Agent({ keepAlive: true, timeout: KEPT_MS });
 
   const call = async (path: string, body: string | null, signal: AbortSignal): Promise<IncomingMessage> => {
     const method = body === null ? "GET" : "POST";
@@ -70,8 +66,7 @@ export function createTransport(host: URL): Transport {
         ? {}
         : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
     };
-    const send = (): ClientRequest =>
-      (isSecure ? requestHttps : requestHttp)(url, { method, headers, agent, signal });
+    const send = (): ClientRequest => request(url, { method, headers, agent, signal });
     const response = await reach(send, body, signal, base);
     if (response.statusCode !== 200) throw await refusal(response);
     return response;
