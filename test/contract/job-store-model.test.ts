@@ -5,7 +5,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { isTerminal, isTerminalEvent, START_OF_OUTPUT, type JobRecord } from "@coop/core";
-import type { LedgerEntry } from "@coop/core/testing";
+import type { LedgerEntry } from "@coop/core";
 import { jobHistory, operatedJobs } from "../harness/job-operations.ts";
 import { ada, ben, day, fence, month, noonMs, pi, studio } from "../harness/job-requests.ts";
 import { openMemoryStores, openRedisStores, useTestRedis, type JobStores } from "../harness/job-stores.ts";

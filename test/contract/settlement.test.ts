@@ -56,6 +56,7 @@ describe.each(eachJobStores())("settlement in the job store on %s", (_name, open
           month,
           node: studio,
           day,
+          atMs: noonMs + 500,
           toMember: 35,
           toNode: -35,
           toWaste: 0,

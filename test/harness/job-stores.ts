@@ -2,18 +2,22 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
-import { asJobId, asMemberId, asNodeId, assert } from "@coop/core";
-import type { AttemptStore, JobDesk, OutputLog, StorePolicy, Wake } from "@coop/core";
-import {
-  createManualClock,
-  createMemoryJobStore,
-  createMemoryOutputLog,
-  type LedgerEntry,
-} from "@coop/core/testing";
+import { asJobId, asMemberId, asNodeId, assert, defaultStorePolicy } from "@coop/core";
+import type {
+  AttemptStore,
+  JobDesk,
+  LedgerEntry,
+  LedgerReader,
+  OutputLog,
+  StorePolicy,
+  Wake,
+} from "@coop/core";
+import { createManualClock, createMemoryJobStore, createMemoryOutputLog } from "@coop/core/testing";
 import { createVault, type Vault } from "@coop/redis";
 import {
   createJobStore,
   createKeys,
+  createLedgerReader,
   createOutputLog,
   startTestRedis,
   type TestRedis,
@@ -26,6 +30,8 @@ export interface JobStores extends AsyncDisposable {
   /** Makes this the leader's fencing number. */
   setFence(fence: number): Promise<void>;
   ledger(): Promise<readonly LedgerEntry[]>;
+  /** The same, through the port. */
+  readonly books: LedgerReader;
   /** Wake-ups so far, oldest first. On Redis they arrive a moment later. */
   readonly wakes: readonly Wake[];
 }
@@ -41,6 +47,7 @@ export const openMemoryStores: OpenJobStores = async (policy = {}) => {
     output,
     setFence: async (fence) => jobs.setFence(fence),
     ledger: async () => jobs.ledger(),
+    books: jobs.books,
     wakes,
     [Symbol.asyncDispose]: async () => undefined,
   };
@@ -73,6 +80,7 @@ export const openRedisStores =
       setFence: async (fence) => void (await redis.set(keys.fence, fence)),
       ledger: async () =>
         (await redis.xrange(keys.ledger, "-", "+")).map(([, fields]) => ledgerEntry(fields)),
+      books: createLedgerReader(redis, keys, { ...defaultStorePolicy, ...policy }.nodeAccountKeptMs),
       wakes,
       redis,
       keys,
@@ -94,6 +102,7 @@ function ledgerEntry(fields: readonly string[]): LedgerEntry {
     month: text("month"),
     node: text("node") === "" ? null : asNodeId(text("node")),
     day: text("day") === "" ? null : text("day"),
+    atMs: Number(text("at")),
     toMember: Number(text("toMember")),
     toNode: Number(text("toNode")),
     toWaste: Number(text("toWaste")),

@@ -3,6 +3,7 @@ import type {
   FleetBoard,
   JobDesk,
   KeyRecord,
+  LedgerReader,
   Log,
   Member,
   MemberStore,
@@ -66,6 +67,7 @@ export interface ApiDeps {
   readonly output: OutputLog;
   readonly members: MemberStore;
   readonly nodes: NodeRegistry;
+  readonly ledger: LedgerReader;
   readonly board: FleetBoard;
   readonly serverIdentity: ServerIdentity;
   /** Key of the HMAC under which secrets are stored. */

@@ -12,6 +12,7 @@ export type CliErrorCode =
   | "bad-input"
   | "in-use"
   | "lines-failed"
+  | "ledger-drift"
   | "file-unwritable";
 
 /** What went wrong in words for whoever ran the command: what happened, and what to do. */

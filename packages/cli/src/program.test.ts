@@ -51,6 +51,7 @@ describe("coop", () => {
       "cancel",
       "members",
       "keys",
+      "ledger",
       "demo",
     ]) {
       expect(help).toMatch(new RegExp(`^  ${command}\\b`, "m"));

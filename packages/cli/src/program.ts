@@ -12,6 +12,7 @@ import { up } from "./coop-up/up.ts";
 import { runDemo } from "./demo/demo.ts";
 import { coopHome } from "./home.ts";
 import type { Environment } from "./home.ts";
+import { addLedger } from "./ledger-commands.ts";
 import { addKeys, addMembers } from "./membership-commands.ts";
 import { addSubmit } from "./submit/submit-command.ts";
 import type { Output } from "./output.ts";
@@ -59,6 +60,7 @@ The key is COOP_API_KEY, else the operator's in ${home} (COOP_HOME moves it).`,
   addNodes(program, deps, home);
   addMembers(program, { ...deps, home });
   addKeys(program, { ...deps, home });
+  addLedger(program, { ...deps, home });
   return program;
 }
 

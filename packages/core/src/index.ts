@@ -23,6 +23,8 @@ export * from "./dispatcher/events.ts";
 export type { MemoryWish } from "./dispatcher/warm-up.ts";
 export * from "./ports/job-store.ts";
 export * from "./ports/output-log.ts";
+export * from "./ports/ledger.ts";
+export * from "./ledger/audit.ts";
 export * from "./ports/membership.ts";
 export * from "./ports/fleet-board.ts";
 export * from "./ports/leadership.ts";

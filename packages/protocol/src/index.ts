@@ -10,6 +10,7 @@ export * from "./codec.ts";
 export * from "./turn-batch.ts";
 export * from "./join.ts";
 export * from "./http.ts";
+export * from "./ledger.ts";
 export * from "./placement.ts";
 export * from "./openai-request.ts";
 export * from "./openai-answer.ts";

@@ -6,6 +6,7 @@ import {
   type FleetBoard,
   type JobDesk,
   type Leadership,
+  type LedgerReader,
   type Log,
   type MemberStore,
   type NodeRegistry,
@@ -20,6 +21,7 @@ import { createFleetBoard } from "./fleet-board.ts";
 import { createJobStore } from "./job-store.ts";
 import { createKeys, DEFAULT_PREFIX } from "./keys.ts";
 import { createLeadership } from "./leadership.ts";
+import { createLedgerReader } from "./ledger.ts";
 import { createMemberStore } from "./membership.ts";
 import { createNodeRegistry } from "./node-registry.ts";
 import { createOutputLog } from "./output-log.ts";
@@ -50,6 +52,7 @@ export interface Stores extends AsyncDisposable {
   readonly wakeUps: WakeUps;
   readonly members: MemberStore;
   readonly nodes: NodeRegistry;
+  readonly ledger: LedgerReader;
   readonly board: FleetBoard;
   readonly leadership: Leadership;
   /** Keeps BullMQ as the jobs are; the leading scheduler runs it. */
@@ -97,6 +100,7 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
       wakeUps: createWakeUps(() => connect("steady", "wake"), keys.wakeChannel, log),
       members: createMemberStore(desk, keys, runForDesk),
       nodes: createNodeRegistry(desk, keys, runForDesk),
+      ledger: createLedgerReader(desk, keys, policy.nodeAccountKeptMs),
       board: createFleetBoard(scheduler, keys, runForScheduler),
       leadership: createLeadership(keys, runForScheduler),
       projector: createProjector({

@@ -133,6 +133,12 @@ describe("answers are as described", () => {
     expectDescribed("KeyList", await answerOf("/admin/members/dana/keys", { key }));
     expectDescribed("CreatedJoinToken", await admin("join-tokens", {}));
     expectDescribed("NodeRegistrationList", await answerOf("/admin/nodes", { key }));
+    expectDescribed("MemberDetail", await answerOf("/admin/members/dana", { key }));
+    expectDescribed("Member", await admin("members/dana/disable", {}));
+    world.answerWith("Hej");
+    await posted("/v1/chat/completions", chatBody());
+    expectDescribed("LedgerList", await answerOf("/admin/ledger", { key }));
+    expectDescribed("LedgerAudit", await answerOf("/admin/ledger/verify", { key }));
   });
 
   test("of problems", async () => {

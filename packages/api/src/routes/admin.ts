@@ -11,16 +11,19 @@ import { notFound } from "../problem.ts";
 import { parseBody, readJson } from "../request-body.ts";
 import { keyRoutes } from "./keys.ts";
 import type { KeyRoutesDeps } from "./keys.ts";
+import { ledgerRoutes } from "./ledger.ts";
+import type { LedgerRoutesDeps } from "./ledger.ts";
 import { memberRoutes } from "./members.ts";
 import type { MemberRoutesDeps } from "./members.ts";
 
-export type AdminRoutesDeps = JoinTokenDeps & MemberRoutesDeps & KeyRoutesDeps;
+export type AdminRoutesDeps = JoinTokenDeps & MemberRoutesDeps & KeyRoutesDeps & LedgerRoutesDeps;
 
-/** `/admin`: members, keys, join tokens and nodes, for operators. */
+/** `/admin`: members, keys, the ledger, join tokens and nodes, for operators. */
 export function adminRoutes(deps: AdminRoutesDeps): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
   routes.route("/members", memberRoutes(deps));
   routes.route("/", keyRoutes(deps));
+  routes.route("/ledger", ledgerRoutes(deps));
   routes.post("/join-tokens", async (c) => createJoinToken(deps, c));
   routes.get("/nodes", async (c) => c.json(await listNodes(deps.nodes)));
   routes.delete("/nodes/:id", async (c) => {

@@ -145,6 +145,7 @@ async function buildDeps(options: WorldOptions) {
     desk,
     output,
     members,
+    ledger: desk.books,
     nodes: createMemoryNodeRegistry(() => undefined),
     board: createMemoryFleetBoard(() => FENCE),
     serverIdentity: testIdentity(),

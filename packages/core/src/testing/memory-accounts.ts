@@ -1,21 +1,3 @@
-import type { Epoch, JobId, MemberId, NodeId } from "../terms.ts";
-
-/** One settlement: tokens that move between accounts. The deltas sum to zero. */
-export interface LedgerEntry {
-  readonly kind: string;
-  readonly job: JobId;
-  readonly epoch: Epoch;
-  readonly member: MemberId;
-  readonly month: string;
-  /** The node whose attempt is settled, with the day of its account; null when no attempt was on a node. */
-  readonly node: NodeId | null;
-  readonly day: string | null;
-  readonly toMember: number;
-  readonly toNode: number;
-  readonly toWaste: number;
-  readonly toAbsorbed: number;
-}
-
 /** What an account has used and holds, tokens. */
 export interface Account {
   readonly usedTokens: number;
@@ -28,6 +10,8 @@ export function createMemoryAccounts() {
   const read = (name: string): Account => accounts.get(name) ?? { usedTokens: 0, heldTokens: 0 };
   return {
     read,
+    /** Every account that was touched, by name. */
+    all: (): ReadonlyMap<string, Account> => accounts,
     hold(name: string, tokens: number): void {
       const { usedTokens, heldTokens } = read(name);
       accounts.set(name, { usedTokens, heldTokens: heldTokens + tokens });

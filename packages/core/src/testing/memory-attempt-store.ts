@@ -56,19 +56,19 @@ export function createMemoryAttemptStore(parts: MemoryAttemptStoreParts): Attemp
     finish: async (number, id, epoch, end, nowMs) =>
       number === fence.current ? finish(parts, id, epoch, end, nowMs) : { kind: "fenced" },
     expire: async (request) => expire(parts, request),
-    async settleNode(node, id, epoch, usage) {
+    async settleNode(node, id, epoch, usage, nowMs) {
       const job = jobs.get(id);
       if (job?.nodes.get(epoch) !== node) return "unknown";
       const used = usage.promptTokens + usage.outputTokens;
-      return settlement.settleKept(job, epoch, used, "node-settled") ? "settled" : "repeated";
+      return settlement.settleKept(job, epoch, used, "node-settled", nowMs) ? "settled" : "repeated";
     },
-    async settleAbsent(node, named) {
+    async settleAbsent(node, named, nowMs) {
       const spokenFor = new Set(named.map(({ job, epoch }) => `${job}|${epoch}`));
       let settled = 0;
       for (const job of jobs.values()) {
         for (const [epoch, kept] of job.keptHolds) {
           if (kept.node !== node || spokenFor.has(`${job.spec.id}|${epoch}`)) continue;
-          if (settlement.settleKept(job, epoch, job.hold, "node-absent")) settled += 1;
+          if (settlement.settleKept(job, epoch, job.hold, "node-absent", nowMs)) settled += 1;
         }
       }
       return settled;
@@ -173,7 +173,7 @@ function finish(
   if (found === null) {
     const job = jobs.get(id);
     if (job === undefined) return { kind: "stale" };
-    settlement.settleKept(job, epoch, observed, "node-settled");
+    settlement.settleKept(job, epoch, observed, "node-settled", nowMs);
     const { state } = job;
     const byAttempt = state.state === "succeeded" || state.state === "failed";
     if (!byAttempt || job.epoch !== epoch) return { kind: "stale" };
@@ -197,6 +197,7 @@ function finish(
       toWaste: succeeded ? 0 : spent - charge,
       toAbsorbed: succeeded ? spent - charge : 0,
     },
+    nowMs,
   );
   job.attempts += 1;
   const ended = { chargedTokens: charge, finishedAtMs: nowMs };
@@ -239,6 +240,7 @@ function expire(parts: MemoryAttemptStoreParts, request: RetryRequest): RetryOut
         toWaste: (spent ?? 0) - charge,
         toAbsorbed: 0,
       },
+      request.nowMs,
     );
   }
 
@@ -266,7 +268,8 @@ function expireAgain({ jobs, settlement }: MemoryAttemptStoreParts, request: Ret
   const job = jobs.get(request.job);
   if (job === undefined) return { kind: "stale" };
   const { epoch, usage } = request;
-  if (usage) settlement.settleKept(job, epoch, usage.promptTokens + usage.outputTokens, "node-settled");
+  if (usage)
+    settlement.settleKept(job, epoch, usage.promptTokens + usage.outputTokens, "node-settled", request.nowMs);
   if (job.epoch !== epoch) return { kind: "stale" };
   if (job.state.state === "queued") return { kind: "requeued", record: toRecord(job) };
   if (job.state.state === "failed") return { kind: "failed", chargedTokens: job.state.chargedTokens };
@@ -300,7 +303,7 @@ function sweep({ jobs, settlement, policy }: MemoryAttemptStoreParts, nowMs: num
     node: liveState(job)?.node,
   }));
   const overdue = overdueHolds(jobs, nowMs).slice(0, policy.sweepMax);
-  for (const { job, epoch } of overdue) settlement.settleKept(job, epoch, job.hold, "node-overdue");
+  for (const { job, epoch } of overdue) settlement.settleKept(job, epoch, job.hold, "node-overdue", nowMs);
   return {
     unfollowed,
     expired,

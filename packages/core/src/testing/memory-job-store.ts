@@ -1,10 +1,12 @@
 import { defaultStorePolicy, type StorePolicy } from "../job/store-policy.ts";
 import { holdTokens, isTerminal, type CancelReason, type JobRecord } from "../job/job.ts";
 import type { AdmitOutcome, AdmitRequest, AttemptStore, JobDesk, Wake } from "../ports/job-store.ts";
+import type { LedgerEntry, LedgerReader } from "../ports/ledger.ts";
 import type { JobId, MemberId } from "../terms.ts";
-import { createMemoryAccounts, type LedgerEntry } from "./memory-accounts.ts";
+import { createMemoryAccounts } from "./memory-accounts.ts";
 import { createMemoryAttemptStore } from "./memory-attempt-store.ts";
 import { toRecord, type MemoryJob } from "./memory-job.ts";
+import { createMemoryLedgerReader } from "./memory-ledger.ts";
 import type { MemoryOutputLog } from "./memory-output-log.ts";
 import { createMemorySettlement, memberAccount } from "./memory-settlement.ts";
 
@@ -14,6 +16,8 @@ export interface MemoryJobStore extends JobDesk, AttemptStore {
   setFence(fence: number): void;
   /** Every settlement so far. */
   ledger(): readonly LedgerEntry[];
+  /** The same, as operators read it. */
+  readonly books: LedgerReader;
 }
 
 export interface MemoryJobStoreOptions {
@@ -95,6 +99,7 @@ export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobS
       fence.current = number;
     },
     ledger: () => ledger,
+    books: createMemoryLedgerReader(ledger, accounts, policy.nodeAccountKeptMs),
 
     admit: async (request) => admit(request),
     read,

@@ -1,8 +1,9 @@
 import type { CancelReason, TerminalState } from "../job/job.ts";
 import type { OutputEvent } from "../job/output.ts";
 import type { StorePolicy } from "../job/store-policy.ts";
+import type { LedgerEntry } from "../ports/ledger.ts";
 import type { Epoch, NodeId } from "../terms.ts";
-import type { LedgerEntry, MemoryAccounts } from "./memory-accounts.ts";
+import type { MemoryAccounts } from "./memory-accounts.ts";
 import { liveState, type MemoryJob } from "./memory-job.ts";
 import type { MemoryOutputLog } from "./memory-output-log.ts";
 
@@ -30,6 +31,7 @@ export function createMemorySettlement(deps: {
     epoch: Epoch,
     on: { node: NodeId; day: string } | null,
     deltas: Deltas,
+    atMs: number,
   ): void => {
     const { id, member } = job.spec;
     ledger.push({
@@ -40,6 +42,7 @@ export function createMemorySettlement(deps: {
       month: job.month,
       node: on?.node ?? null,
       day: on?.day ?? null,
+      atMs,
       ...deltas,
     });
   };
@@ -53,13 +56,13 @@ export function createMemorySettlement(deps: {
   };
 
   /** Settles a kept hold, never beyond it; false when there is none. */
-  const settleKept = (job: MemoryJob, epoch: Epoch, tokens: number, kind: string): boolean => {
+  const settleKept = (job: MemoryJob, epoch: Epoch, tokens: number, kind: string, nowMs: number): boolean => {
     const kept = job.keptHolds.get(epoch);
     if (kept === undefined) return false;
     job.keptHolds.delete(epoch);
     const used = Math.min(tokens, job.hold);
     accounts.settle(nodeAccount(kept.node, kept.day), job.hold, used);
-    enter(job, kind, epoch, kept, { toMember: 0, toNode: 0 - used, toWaste: used, toAbsorbed: 0 });
+    enter(job, kind, epoch, kept, { toMember: 0, toNode: 0 - used, toWaste: used, toAbsorbed: 0 }, nowMs);
     return true;
   };
 
@@ -84,12 +87,19 @@ export function createMemorySettlement(deps: {
     const fenced = live === null ? null : { epoch: job.epoch, node: live.node };
     if (fenced !== null) keepHold(job, fenced.node, nowMs);
     settleMember(job, charge);
-    enter(job, how.state, job.epoch, fenced && { node: fenced.node, day: job.day }, {
-      toMember: charge,
-      toNode: 0,
-      toWaste: 0 - charge,
-      toAbsorbed: 0,
-    });
+    enter(
+      job,
+      how.state,
+      job.epoch,
+      fenced && { node: fenced.node, day: job.day },
+      {
+        toMember: charge,
+        toNode: 0,
+        toWaste: 0 - charge,
+        toAbsorbed: 0,
+      },
+      nowMs,
+    );
     job.epoch += 1;
     const usage = { promptTokens, outputTokens: job.delivered };
     const ended = { chargedTokens: charge, finishedAtMs: nowMs };

@@ -2,4 +2,5 @@
 export * from "./test-redis.ts";
 export { createJobStore } from "../job-store.ts";
 export { createKeys } from "../keys.ts";
+export { createLedgerReader } from "../ledger.ts";
 export { createOutputLog } from "../output-log.ts";

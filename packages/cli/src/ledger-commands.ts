@@ -1,0 +1,23 @@
+import type { Command } from "commander";
+import { jsonOption } from "./command-options.ts";
+import type { JsonFlag } from "./command-options.ts";
+import { contextOf } from "./commands/context.ts";
+import type { ContextDeps } from "./commands/context.ts";
+import { exportLedger, verifyLedger } from "./commands/ledger.ts";
+
+/** `coop ledger`. */
+export function addLedger(program: Command, deps: ContextDeps): void {
+  const ledger = program
+    .command("ledger")
+    .description("what was settled, and whether it adds up (operators only)");
+  ledger
+    .command("verify")
+    .description("recompute every balance from the ledger; fails and says where one disagrees")
+    .addOption(jsonOption())
+    .action(async ({ json }: JsonFlag) => verifyLedger(await contextOf(deps, json === true)));
+  ledger
+    .command("export")
+    .description("print every settlement as a line of JSON, oldest first")
+    .addHelpText("after", "\nExample:\n  coop ledger export > ledger.jsonl")
+    .action(async () => exportLedger(await contextOf(deps, true)));
+}

@@ -1,0 +1,55 @@
+import { z } from "zod";
+
+const tokens = z.number().int();
+
+/** A line of the ledger: the tokens that a settlement moved to and from accounts, which sum to zero. */
+export const ledgerLineSchema = z.object({
+  /** Where it stands; grows from line to line. */
+  position: z.string(),
+  /** How a job ended, or how the hold of a node did. */
+  kind: z.string(),
+  job: z.string(),
+  epoch: z.number().int(),
+  member: z.string(),
+  month: z.string(),
+  /** Null with its day when no attempt was on a node. */
+  node: z.string().nullable(),
+  day: z.string().nullable(),
+  atMs: z.number(),
+  toMember: tokens,
+  toNode: tokens,
+  toWaste: tokens,
+  toAbsorbed: tokens,
+});
+
+/** `GET /admin/ledger`: lines, oldest first. `nextCursor` is the position to go on after, null after the last. */
+export const ledgerListSchema = z.object({
+  object: z.literal("list"),
+  data: z.array(ledgerLineSchema),
+  nextCursor: z.string().nullable(),
+});
+export type LedgerList = z.infer<typeof ledgerListSchema>;
+
+const drift = { ledgerTokens: tokens, accountTokens: tokens };
+
+/** `GET /admin/ledger/verify`: what recomputing every balance from the ledger found. */
+export const ledgerAuditSchema = z.object({
+  object: z.literal("coop.ledger-audit"),
+  atMs: z.number(),
+  lines: z.number().int(),
+  /** Accounts that were compared. */
+  accounts: z.number().int(),
+  /** Days of nodes whose account is past its keeping. */
+  agedOut: z.number().int(),
+  /** Empty when the books are right. */
+  findings: z.array(
+    z.discriminatedUnion("kind", [
+      z.object({ kind: z.literal("unbalanced"), position: z.string(), job: z.string(), sumTokens: tokens }),
+      z.object({ kind: z.literal("member-drift"), member: z.string(), month: z.string(), ...drift }),
+      z.object({ kind: z.literal("node-drift"), node: z.string(), day: z.string(), ...drift }),
+    ]),
+  ),
+  /** In all, of which the first are listed. */
+  findingCount: z.number().int(),
+});
+export type LedgerAuditView = z.infer<typeof ledgerAuditSchema>;

@@ -1,0 +1,151 @@
+import { asJobId, auditLedger } from "@coop/core";
+import type { LedgerLine } from "@coop/core";
+import { describe, expect, test } from "vitest";
+import {
+  ada,
+  admission,
+  day,
+  fence,
+  leaseOf,
+  month,
+  noonMs,
+  studio,
+  success,
+} from "../harness/job-requests.ts";
+import { eachJobStores, openRedisStores, useTestRedis, type JobStores } from "../harness/job-stores.ts";
+
+/** Runs a job to its end: 30 + 5 tokens. */
+async function settle({ jobs }: JobStores, name: string): Promise<void> {
+  const id = asJobId(`job_${name}`);
+  await jobs.admit(admission({}, { id }));
+  await jobs.lease(leaseOf({ job: id }));
+  await jobs.accept(fence, id, 1);
+  expect((await jobs.finish(fence, id, 1, success(30, 5), noonMs)).kind).toBe("finished");
+}
+
+async function settleMany(stores: JobStores, amount: number): Promise<void> {
+  await stores.setFence(fence);
+  for (let index = 0; index < amount; index += 1) await settle(stores, String(index));
+}
+
+const jobsOf = (lines: readonly LedgerLine[]): readonly string[] => lines.map(({ job }) => job);
+const nowMs = noonMs + 3_600_000;
+
+describe.each(eachJobStores())("the ledger of %s", (_name, open) => {
+  test("is read page by page, oldest first, each line once", async () => {
+    await using stores = await open();
+    await settleMany(stores, 5);
+    const { books } = stores;
+    const first = await books.page(null, 2);
+    const second = await books.page(first[1]?.position ?? null, 2);
+    const third = await books.page(second[1]?.position ?? null, 2);
+    expect([first, second, third].map(jobsOf)).toEqual([["job_0", "job_1"], ["job_2", "job_3"], ["job_4"]]);
+    expect(await books.page(third[0]?.position ?? null, 2)).toEqual([]);
+    const { position, ...entry } = first[0] ?? { position: "" };
+    expect(position).toMatch(/^\d+-\d+$/);
+    expect(entry).toEqual((await stores.ledger())[0]);
+  });
+
+  test("comes with the accounts of the same moment", async () => {
+    await using stores = await open();
+    await settleMany(stores, 3);
+    const [, second] = await stores.books.page(null, 2);
+    const { lines, accounts } = await stores.books.balances(second?.position ?? null);
+    expect(jobsOf(lines)).toEqual(["job_2"]);
+    expect(accounts.toSorted((a, b) => (a.kind < b.kind ? -1 : 1))).toEqual([
+      { kind: "member", member: ada, month, usedTokens: 105 },
+      { kind: "node", node: studio, day, usedTokens: 105 },
+    ]);
+  });
+
+  test("agrees with every account, those without an entry too", async () => {
+    await using stores = await open();
+    await settleMany(stores, 3);
+    await stores.jobs.admit(admission({ month: "2026-04" }, { id: asJobId("job_held") }));
+    expect(await auditLedger(stores.books, nowMs)).toEqual({
+      lines: 3,
+      accounts: 3,
+      agedOut: 0,
+      findings: [],
+      findingCount: 0,
+    });
+  });
+});
+
+describe("an audit of the books on Redis", () => {
+  const server = useTestRedis();
+
+  test("names each account that drifted, and by how much", async () => {
+    await using stores = await openRedisStores(server())();
+    await settleMany(stores, 2);
+    const { redis, keys, books } = stores;
+    await redis.hincrby(keys.memberAccount(ada, month), "used", 7);
+    await redis.hset(keys.memberAccount("mem_ghost", month), "used", 3);
+    await redis.del(keys.nodeAccount(studio, day));
+    const { findings } = await auditLedger(books, nowMs);
+    expect(findings).toEqual([
+      { kind: "member-drift", member: ada, month, ledgerTokens: 70, accountTokens: 77 },
+      { kind: "member-drift", member: "mem_ghost", month, ledgerTokens: 0, accountTokens: 3 },
+      { kind: "node-drift", node: studio, day, ledgerTokens: 70, accountTokens: 0 },
+    ]);
+  });
+
+  test("finds an entry that does not sum to zero, and one that is gone", async () => {
+    await using stores = await openRedisStores(server())();
+    await settleMany(stores, 2);
+    const { redis, keys, books } = stores;
+    const [line] = await redis.xrange(keys.ledger, "-", "+", "COUNT", 1);
+    const [position = "", fields = []] = line ?? [];
+    await redis.xdel(keys.ledger, position);
+    const forged = fields.map((value, index) => (fields[index - 1] === "toMember" ? "34" : value));
+    const at = await redis.xadd(keys.ledger, "*", ...forged);
+    const { findings } = await auditLedger(books, nowMs);
+    expect(findings).toEqual([
+      { kind: "unbalanced", position: at, job: "job_0", sumTokens: -1 },
+      { kind: "member-drift", member: ada, month, ledgerTokens: 69, accountTokens: 70 },
+    ]);
+    await redis.xdel(keys.ledger, at ?? "");
+    expect((await auditLedger(books, nowMs)).findings.map(({ kind }) => kind)).toEqual([
+      "member-drift",
+      "node-drift",
+    ]);
+  });
+
+  test("misses no node's day that is gone, unless it is past its keeping", async () => {
+    await using stores = await openRedisStores(server())();
+    await settleMany(stores, 1);
+    await stores.redis.del(stores.keys.nodeAccount(studio, day));
+    const afterDays = (days: number) => auditLedger(stores.books, noonMs + days * 24 * 3_600_000);
+    expect((await afterDays(60)).findings).toHaveLength(1);
+    expect(await afterDays(62)).toMatchObject({ agedOut: 1, findings: [] });
+  });
+
+  test("sees no drift where there is none, while jobs settle and accounts come to be", async () => {
+    await using stores = await openRedisStores(server())();
+    await stores.setFence(fence);
+    let settled = 0;
+    const ending = new AbortController();
+    const work = async (worker: number): Promise<void> => {
+      for (let index = 0; !ending.signal.aborted; index += 1) {
+        const id = asJobId(`job_${worker}x${index}`);
+        const monthOfOne = `${2000 + index}-0${worker + 1}`;
+        await stores.jobs.admit(admission({ month: monthOfOne }, { id }));
+        await stores.jobs.lease(leaseOf({ job: id, day: `${monthOfOne}-01` }));
+        await stores.jobs.accept(fence, id, 1);
+        await stores.jobs.finish(fence, id, 1, success(30, 5), noonMs);
+        settled += 1;
+      }
+    };
+    const workers = Promise.all([0, 1, 2].map(work));
+    for (let round = 0; round < 15; round += 1) {
+      const audit = await auditLedger(stores.books, nowMs);
+      expect(audit.findings).toEqual([]);
+      expect(audit.lines).toBeLessThanOrEqual(settled + 3);
+    }
+    ending.abort();
+    await workers;
+    const audit = await auditLedger(stores.books, noonMs);
+    expect(audit).toMatchObject({ lines: settled, findings: [] });
+    expect(settled).toBeGreaterThan(15);
+  });
+});
