@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createCapacityEstimate, REFERENCE_MACHINE, estimateShape, priorCapacity } from "@coop/core";
 import type { Log } from "@coop/core";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createCapacityFile } from "./capacity-store.ts";
+import { createCapacityFile, watchHandOver } from "./capacity-store.ts";
 
 let home: string;
 const warnings: string[] = [];
@@ -64,4 +64,13 @@ test("what is handed over is taken once, model by model, and known before it is 
   expect(await store.takeOver()).toEqual(new Map());
   expect(await store.read()).toEqual(new Map([["a", known("old")]]));
   expect(warnings).toEqual([]);
+});
+
+test("who watches hears of a hand-over, and a home that cannot be watched stops nothing", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stop = watchHandOver({ home, log, onHandOver: resolve });
+  await createCapacityFile({ home, log }).handOver(new Map());
+  await promise;
+  stop();
+  watchHandOver({ home: join(home, "absent"), log, onHandOver: () => undefined })();
 });

@@ -22,7 +22,10 @@ export async function tellModels(deps: CommandDeps, json: boolean): Promise<void
   const models = report.models.map((model) => ({
     ...model,
     tier: tierOfModel(model),
-    tokensPerSecond: model.cloud ? null : decodeTokensPerSecond(model.capacity, 0, 1),
+    tokensPerSecond:
+      model.cloud || !model.capabilities.includes("completion")
+        ? null
+        : decodeTokensPerSecond(model.capacity, 0, 1),
     health: healthOf(model, agent),
   }));
   if (json) return say(JSON.stringify({ models }, null, 2));
@@ -41,11 +44,14 @@ export async function tellModels(deps: CommandDeps, json: boolean): Promise<void
   if (agent === null) say("No agent runs here, so nothing is known of the models' health.");
 }
 
-function figuresOf({ cloud, capacity, residentBytes }: ModelReport): readonly string[] {
+function figuresOf({ cloud, capabilities, capacity, residentBytes }: ModelReport): readonly string[] {
   if (cloud) return ["", "", "", ""];
+  const generates = capabilities.includes("completion");
   const { prefillTokensPerSecond, loadMs, fixedMsPerToken, effectiveBytesPerSecond } = capacity;
   return [
-    marked(rate(decodeTokensPerSecond(capacity, 0, 1)), fixedMsPerToken, effectiveBytesPerSecond),
+    generates
+      ? marked(rate(decodeTokensPerSecond(capacity, 0, 1)), fixedMsPerToken, effectiveBytesPerSecond)
+      : "",
     marked(rate(prefillTokensPerSecond.value), prefillTokensPerSecond),
     marked(seconds(loadMs.value), loadMs),
     gigabytes(residentBytes),

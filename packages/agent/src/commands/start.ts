@@ -1,9 +1,8 @@
-import { watch } from "node:fs";
 import { OperationalError } from "@coop/core";
 import type { Log, Random } from "@coop/core";
 import { Agent } from "../agent.ts";
 import type { AgentStop } from "../agent.ts";
-import { createCapacityFile, HANDED_OVER } from "../capacity-store.ts";
+import { createCapacityFile, watchHandOver } from "../capacity-store.ts";
 import type { AgentConfig } from "../config.ts";
 import { parseOllamaHost } from "../engines/ollama/host.ts";
 import { createOllamaEngine } from "../engines/ollama/ollama.ts";
@@ -14,6 +13,7 @@ import { KeepAwake, wakefulnessOf } from "../keep-awake.ts";
 import type { generateLimits } from "../generate-limits.ts";
 import { startNodeReporter } from "../node-report.ts";
 import type { NodeReporterDeps } from "../node-report.ts";
+import type { Probe } from "../probe/probe.ts";
 import { createSystemProbe } from "../probe/system-probe.ts";
 import { createSlots } from "../slots.ts";
 import { StatusKeeper } from "../status-keeper.ts";
@@ -35,6 +35,8 @@ export interface StartOptions {
   readonly onFirstWork?: () => void;
   /** Patience with the engine other than the usual. */
   readonly patience?: EnginePatience;
+  /** What looks at the machine, if not the usual. */
+  readonly probe?: Probe;
 }
 
 export interface EnginePatience {
@@ -78,7 +80,7 @@ async function serve(
     slots,
     timing,
     log,
-    probe: createSystemProbe({ clock: timing, platform: process.platform }),
+    probe: options.probe ?? createSystemProbe({ clock: timing, platform: process.platform }),
     store: createCapacityFile({ home, log }),
     allowance: config,
     agentVersion: AGENT_VERSION,
@@ -113,13 +115,7 @@ async function serve(
   const status = new StatusKeeper({ home, timing, log, status: () => agent.status(process.pid) });
   closing.defer(() => status.close());
   await status.open();
-  const handedOver = watch(home, (_event, file) => {
-    if (file === HANDED_OVER) agent.lookAgain();
-  });
-  handedOver.on("error", (error) =>
-    log.warn({ problem: error.message }, "`agent bench` will be heard of later"),
-  );
-  closing.defer(() => handedOver.close());
+  closing.defer(watchHandOver({ home, log, onHandOver: () => agent.lookAgain() }));
   return await agent.run(stop);
 }
 
