@@ -10,7 +10,6 @@ import {
   type Epoch,
   type FinishOutcome,
   type JobId,
-  type JobRecord,
   type LeaseOutcome,
   type LeaseRequest,
   type RenewOutcome,
@@ -95,12 +94,21 @@ export function createAttemptStore(parts: JobStoreParts): AttemptStore {
     async *pending() {
       // One reading of the ids: jobs that come later are announced by their wake-up, and the caps bound them.
       const queued = await answered(redis.zrange(keys.pending, "0", "-1"));
+      let unreadable: PromiseRejectedResult | undefined;
       for (let from = 0; from < queued.length; from += BATCH) {
-        const records = await Promise.all(
+        const readings = await Promise.allSettled(
           queued.slice(from, from + BATCH).map((id) => readRecord(parts, id)),
         );
-        yield records.filter((record): record is JobRecord => record?.state.state === "queued");
+        yield readings.flatMap((reading) =>
+          reading.status === "fulfilled" && reading.value?.state.state === "queued" ? [reading.value] : [],
+        );
+        const failed = readings.filter((reading) => reading.status === "rejected");
+        const away = failed.find(({ reason }) => reason instanceof OperationalError);
+        if (away !== undefined) throw away.reason;
+        unreadable ??= failed[0];
       }
+      // Not before the end: one job that cannot be read must not keep the others waiting.
+      if (unreadable !== undefined) throw unreadable.reason;
     },
 
     nodeAccount: (node, day) => readAccount(parts, keys.nodeAccount(node, day)),

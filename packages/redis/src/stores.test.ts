@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { asJobId, asMemberId, type Log } from "@coop/core";
+import { buildJobSpec } from "@coop/core/testing";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { openStores, type Stores } from "./stores.ts";
 import { startTestRedis, type TestRedis } from "./testing/test-redis.ts";
@@ -27,6 +28,31 @@ const open = async (log = silent): Promise<Stores> =>
   await openStores({ socketPath: server.socketPath, vault, clock: Date, log });
 
 describe("the stores", () => {
+  test("tell of all other pending jobs when one cannot be read", async () => {
+    await using stores = await open();
+    const ids = ["job_1", "job_2", "job_3"].map(asJobId);
+    for (const id of ids) {
+      await stores.desk.admit({
+        spec: buildJobSpec({ id, member: ada }),
+        payload: "{}",
+        metadata: {},
+        month: "2026-03",
+        quotaTokens: null,
+        caps: { perMember: 10, total: 10 },
+        idempotency: null,
+        followedUntilMs: null,
+        nowMs: Date.now(),
+      });
+    }
+    await server.connect().hset("{coop}:job:job_2", "spec", "{}");
+    const told: string[] = [];
+    const scan = async (): Promise<void> => {
+      for await (const page of stores.attempts.pending()) told.push(...page.map(({ spec }) => spec.id));
+    };
+    await expect(scan()).rejects.toThrow(/member/);
+    expect(told).toEqual(["job_1", "job_3"]);
+  });
+
   test("refuse a Redis that evicts, naming the setting", async () => {
     await server.connect().config("SET", "maxmemory-policy", "allkeys-lru");
     await expect(open()).rejects.toMatchObject({
