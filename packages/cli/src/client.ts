@@ -9,7 +9,8 @@ import type { Hint } from "./invocation.ts";
 /** The co-op's HTTP surface. Every method throws a CliError that says what to do. */
 export interface CoopClient {
   readonly url: string;
-  get<T>(path: string, answer: z.ZodType<T>): Promise<T>;
+  /** @param patienceMs longest wait, where the server has long work to do */
+  get<T>(path: string, answer: z.ZodType<T>, patienceMs?: number): Promise<T>;
   post<T>(path: string, body: unknown, answer: z.ZodType<T>, headers?: Headers): Promise<T>;
   /** The answer's body is not read. */
   send(method: "DELETE", path: string): Promise<Response>;
@@ -45,7 +46,8 @@ export function createClient(options: ClientOptions): CoopClient {
     if (!response.ok) throw await refusal(response, options);
     return response;
   };
-  const bounded = (): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
+  const bounded = (limitMs = patienceMs): AbortSignal =>
+    AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
   const read = async <T>(path: string, response: Response, answer: z.ZodType<T>): Promise<T> => {
     const text = await response.text().catch((error: unknown) => {
       throw notAnswered(url, signal, error);
@@ -67,8 +69,8 @@ export function createClient(options: ClientOptions): CoopClient {
 
   return {
     url,
-    async get(path, answer) {
-      return await read(path, await request(path, { signal: bounded() }), answer);
+    async get(path, answer, limitMs) {
+      return await read(path, await request(path, { signal: bounded(limitMs) }), answer);
     },
     async post(path, body, answer, headers = {}) {
       return await read(path, await request(path, posted(body, headers, bounded())), answer);

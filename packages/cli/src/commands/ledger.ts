@@ -5,13 +5,15 @@ import { count, plural } from "../output.ts";
 import type { CommandContext } from "./context.ts";
 
 const PAGE_LINES = 1_000;
+/** A million lines take the server some twenty seconds. */
+const VERIFY_PATIENCE_MS = 10 * 60_000;
 
 /**
  * Recomputes every balance from the ledger and prints what disagrees.
  * @throws CliError `ledger-drift` when something does
  */
 export async function verifyLedger({ client, output, json }: CommandContext): Promise<void> {
-  const audit = await client.get("/admin/ledger/verify", ledgerAuditSchema);
+  const audit = await client.get("/admin/ledger/verify", ledgerAuditSchema, VERIFY_PATIENCE_MS);
   if (json) output.json(audit);
   else {
     for (const finding of audit.findings) output.line(inWords(finding));

@@ -38,7 +38,8 @@ export interface LedgerAudit {
 /** Most findings that an audit lists. */
 export const MOST_FINDINGS = 1_000;
 
-const PAGE_LINES = 1_000;
+/** Few enough that reading them holds nobody else up for more than some milliseconds. */
+const PAGE_LINES = 250;
 const DAY_MS = 24 * 3_600_000;
 
 /** Recomputes every balance from the ledger and compares the accounts with it, while the co-op runs on. */
