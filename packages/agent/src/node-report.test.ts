@@ -119,6 +119,14 @@ describe("a look at the node", () => {
     expect(report.models[0]?.residentBytes).toBeGreaterThan(2_019_393_189);
   });
 
+  test("tells how the machine is now", async () => {
+    const { look, setConditions } = await startReporter();
+    expect((await look()).report).toMatchObject({ pressure: "normal", thermal: "nominal", power: "mains" });
+    const worse = { pressure: "critical", thermal: "serious", power: "battery" } as const;
+    setConditions(worse);
+    expect((await look()).report).toMatchObject(worse);
+  });
+
   test("keeps to what the owner allows", async () => {
     const allowance = { slots: 3, contextTokens: 4096, modelMemoryBytes: 5e9, tokensPerDay: 1000 };
     const { look, slots } = await startReporter(allowance);
