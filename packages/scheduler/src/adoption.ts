@@ -38,6 +38,9 @@ export function createAdoption(
       known === null || known.state.kind === "ended"
         ? table.add(attemptOf(found.record, node, claim, clock.now()))
         : known;
+    // The store decides here too: it may have lost what it had acknowledged.
+    attempt.lastSeq = found.record.lastSeq;
+    attempt.outputTokens = found.record.deliveredTokens;
     if (attempt.state.kind === "assigned") {
       clearTimeout(attempt.state.revocation);
       attempt.state = { kind: "running" };

@@ -151,3 +151,35 @@ test("a job whose answer was admitted while wake-ups were lost is found when the
   coop.unmuteWakeUps();
   expect((await agent.take("assign")).job).toBe(job);
 });
+
+test("a store that lost output which it had acknowledged costs the attempt, not the node", async () => {
+  const coop = createTestCoop();
+  const { attempts } = coop.ports;
+  let loses = true;
+  const append: AttemptStore["append"] = async (request) => {
+    if (!loses) return attempts.append(request);
+    loses = false;
+    return { kind: "appended" };
+  };
+  await using server = await startTestScheduler({ ...coop.ports, attempts: { ...attempts, append } });
+  await leads(server);
+  const key = await coop.register("studio");
+  const agent = await join(server, key);
+  const job = await coop.submit({ attachment: "detached" });
+  const first = wordsOf(await agent.take("assign"));
+  agent.send(first.output(1, "one "));
+  expect(await agent.take("ack")).toMatchObject({ seq: 1 });
+  agent.send(first.output(2, "two "));
+  await agent.gone;
+
+  const back = await join(server, key, { running: [first.running(2)] });
+  expect(back.welcome.running).toEqual([{ verdict: "resume", job, epoch: 1, fromSeq: 1 }]);
+  back.send(first.failed("node-lost", 0));
+  const second = wordsOf(await back.take("assign"));
+  back.send(second.output(1, "All of it."));
+  back.send(second.done(1, { promptTokens: 10, outputTokens: 3 }));
+  await back.take("settled", job);
+  await expect
+    .poll(async () => (await coop.record(job)).state)
+    .toMatchObject({ state: "succeeded", chargedTokens: 13 });
+});
