@@ -111,6 +111,18 @@ describe("a fault before anything was seen is another machine's job", () => {
     expect((await quota()).usedTokens - used).toBe(14);
   });
 
+  it("and before anything else runs there, one token must show that the engine let go", async () => {
+    const before = attic.callsOf("/api/chat").length;
+    attic.script("/api/chat", refuse(500, "llama runner process has terminated"));
+    expect(await ask({})).toMatchObject({ status: 200, node: "cellar" });
+    expect(await ask({ model: FAST })).toMatchObject({ status: 200, node: "attic" });
+    const bounds = attic
+      .callsOf("/api/chat")
+      .slice(before)
+      .map(({ body }) => JSON.stringify(body).match(/"num_predict":(\d+)/)?.[1]);
+    expect(bounds).toEqual(["32", "1", "32"]);
+  });
+
   it("a load that stalls", async () => {
     attic.script("/api/generate", { do: "hang" });
     cellar.models = [...cellar.models, { name: STALLING, sizeBytes: 4.9e9 }];
