@@ -1,5 +1,6 @@
 import { asJobId, auditLedger } from "@coop/core";
 import type { LedgerLine } from "@coop/core";
+import { createLedgerReader } from "@coop/redis/testing";
 import { describe, expect, test } from "vitest";
 import {
   ada,
@@ -120,6 +121,27 @@ describe("an audit of the books on Redis", () => {
     expect(await afterDays(62)).toMatchObject({ agedOut: 1, findings: [] });
   });
 
+  test("reads an account that came to be while accounts were looked for", async () => {
+    await using stores = await openRedisStores(server())();
+    await settleMany(stores, 1);
+    const { redis, keys, jobs } = stores;
+    let searched = 0;
+    const meanwhile: typeof redis = Object.create(redis);
+    meanwhile.scan = async (...args: Parameters<typeof redis.scan>) => {
+      const found = await redis.scan(...args);
+      searched += 1;
+      const id = asJobId(`job_late${searched}`);
+      await jobs.admit(admission({ month: `2027-0${searched}` }, { id }));
+      await jobs.lease(leaseOf({ job: id, day: `2027-0${searched}-01` }));
+      await jobs.accept(fence, id, 1);
+      await jobs.finish(fence, id, 1, success(30, 5), noonMs);
+      return found;
+    };
+    const audit = await auditLedger(createLedgerReader(meanwhile, keys, 1_000), nowMs);
+    expect(searched).toBeGreaterThan(1);
+    expect(audit).toMatchObject({ lines: searched + 1, accounts: 2 * searched + 2, findings: [] });
+  });
+
   test("sees no drift where there is none, while jobs settle and accounts come to be", async () => {
     await using stores = await openRedisStores(server())();
     await stores.setFence(fence);
@@ -128,7 +150,8 @@ describe("an audit of the books on Redis", () => {
     const work = async (worker: number): Promise<void> => {
       for (let index = 0; !ending.signal.aborted; index += 1) {
         const id = asJobId(`job_${worker}x${index}`);
-        const monthOfOne = `${2000 + index}-0${worker + 1}`;
+        // The first settles on accounts that are there, the others always on new ones.
+        const monthOfOne = worker === 0 ? month : `${2000 + index}-0${worker}`;
         await stores.jobs.admit(admission({ month: monthOfOne }, { id }));
         await stores.jobs.lease(leaseOf({ job: id, day: `${monthOfOne}-01` }));
         await stores.jobs.accept(fence, id, 1);
@@ -137,13 +160,16 @@ describe("an audit of the books on Redis", () => {
       }
     };
     const workers = Promise.all([0, 1, 2].map(work));
-    for (let round = 0; round < 15; round += 1) {
-      const audit = await auditLedger(stores.books, nowMs);
-      expect(audit.findings).toEqual([]);
-      expect(audit.lines).toBeLessThanOrEqual(settled + 3);
+    try {
+      for (let round = 0; round < 15; round += 1) {
+        const audit = await auditLedger(stores.books, nowMs);
+        expect(audit.findings).toEqual([]);
+        expect(audit.lines).toBeLessThanOrEqual(settled + 3);
+      }
+    } finally {
+      ending.abort();
+      await workers;
     }
-    ending.abort();
-    await workers;
     const audit = await auditLedger(stores.books, noonMs);
     expect(audit).toMatchObject({ lines: settled, findings: [] });
     expect(settled).toBeGreaterThan(15);

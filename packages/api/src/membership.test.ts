@@ -141,6 +141,7 @@ describe("a key", () => {
         members: {
           ...members,
           keyUsed: async (id, nowMs) => {
+            if (id !== "keyada00000") return;
             written += 1;
             await held.promise;
             await members.keyUsed(id, nowMs);
@@ -152,6 +153,14 @@ describe("a key", () => {
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
     expect(written).toBe(1);
     held.resolve();
+    const lastUse = async () => (await keysOf("ada"))[0]?.lastUsedAtMs;
+    await eventually("the use is written", async () => (await lastUse()) === world.clock.now());
+    world.clock.advance(59_999);
+    await asks(world.ada.key);
+    expect(written).toBe(1);
+    world.clock.advance(1);
+    await asks(world.ada.key);
+    expect(written).toBe(2);
   });
 
   test("is replaced by one like it, at once or with an overlap", async () => {
