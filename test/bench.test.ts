@@ -39,6 +39,7 @@ test("the table says of each line whether its bar is met, and under it what it i
   const table = renderReport({
     machine: "m",
     startedAt: "t",
+    loadBefore: 0.5,
     tookSeconds: 1,
     rows: [
       { ...row, meetsBar: true },

@@ -56,7 +56,7 @@ export async function jobsRow(
     floor: `engine alone ${number(enginePerSecond)}/s; bare ws ${number(roundTrips)} round trips/s`,
     includes:
       `${PROCESSES}${LANES} chats (not streamed, one token) under way at once; each takes one HTTP request, seven frames ` +
-      "over the WebSocket and one request at the engine. Processor time a job: " +
+      "over the WebSocket and one request at the engine. A step of a job that is over before the mirror's turn is not mirrored. Processor time a job: " +
       `${cpuUs.map(([name, us]) => `${name} ${number(us)}`).join(", ")} us.`,
   };
 }

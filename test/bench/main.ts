@@ -4,7 +4,7 @@
  * Takes two to three minutes, listens on loopback only and leaves nothing behind. Exits 0 whether bars are met or
  * not: a busy machine misses them.
  */
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { restRow } from "./at-rest.ts";
 import { createBenchClient } from "./client.ts";
@@ -55,6 +55,7 @@ async function measureCoop(bareJobsPerSecond: number, roundTrips: number): Promi
 }
 
 const startedAt = new Date();
+const [loadBefore = 0] = loadavg();
 say("placement");
 const placement = await placementRows();
 say("the Redis path, and bare BullMQ");
@@ -65,6 +66,7 @@ const rows = [...placement, redis.row, ...(await measureCoop(redis.bareJobsPerSe
 const report: Report = {
   machine: `${cpus().length} x ${cpus()[0]?.model ?? "unknown processor"}, Node ${process.version}`,
   startedAt: startedAt.toISOString(),
+  loadBefore,
   tookSeconds: (Date.now() - startedAt.getTime()) / 1000,
   rows,
 };

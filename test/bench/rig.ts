@@ -12,6 +12,8 @@ export interface Rig extends AsyncDisposable {
   /** The engine without anything before it. */
   readonly engine: Target;
   readonly agents: readonly Child[];
+  /** Stops the first agent and starts it again, as on every day after the one on which it joined. */
+  restartAgent(): Promise<Child>;
   readonly serverPid: number;
   readonly redisPid: number;
   /** The server's metrics in Prometheus' text format. */
@@ -30,16 +32,21 @@ export async function startRig(): Promise<Rig> {
   const cluster = await startCluster();
   undo.defer(() => cluster.stop());
   const member = await cluster.addMember("bench");
+  const options = ["--slots", String(SLOTS), "--context", "8192"];
+  const startAgent = (index: number): Promise<Child> =>
+    cluster.startAgent(`bench-${index}`, engineUrl, member, options);
   const agents: Child[] = [];
-  for (let index = 0; index < AGENTS; index += 1) {
-    const options = ["--slots", String(SLOTS), "--context", "8192"];
-    agents.push(await cluster.startAgent(`bench-${index}`, engineUrl, member, options));
-  }
+  for (let index = 0; index < AGENTS; index += 1) agents.push(await startAgent(index));
   const parts = undo.move();
   return {
     coop: coopTarget(cluster.url, member.key),
     engine: engineTarget(engineUrl),
     agents,
+    async restartAgent() {
+      await agents[0]?.stop();
+      agents[0] = await startAgent(0);
+      return agents[0];
+    },
     serverPid: cluster.server().pid,
     redisPid: Number(await readFile(join(cluster.home, "redis", "redis.pid"), "utf8")),
     metrics: async () => await (await cluster.request("/metrics")).text(),

@@ -17,6 +17,8 @@ export interface Row {
 export interface Report {
   readonly machine: string;
   readonly startedAt: string;
+  /** Programs that wanted to run when the bench began, as the mean of a minute: what others took of the machine. */
+  readonly loadBefore: number;
   readonly tookSeconds: number;
   readonly rows: readonly Row[];
 }
@@ -24,7 +26,7 @@ export interface Report {
 const WIDTH = 100;
 
 /** The report for people: a table, and under it what each line includes. */
-export function renderReport({ machine, startedAt, tookSeconds, rows }: Report): string {
+export function renderReport({ machine, startedAt, loadBefore, tookSeconds, rows }: Report): string {
   const lines = rows.map((row, index) => [
     String(index + 1),
     row.what,
@@ -45,7 +47,7 @@ export function renderReport({ machine, startedAt, tookSeconds, rows }: Report):
       .trimEnd();
   const notes = rows.flatMap((row, index) => wrapped(`${index + 1}  ${row.includes}`));
   return [
-    `${machine}, ${startedAt}, ${Math.round(tookSeconds)} s, everything on this machine over loopback`,
+    `${machine}, ${startedAt}, ${Math.round(tookSeconds)} s, everything on this machine over loopback; load before it ${number(loadBefore)}`,
     "",
     line(head),
     ...lines.map(line),
