@@ -27,24 +27,6 @@ type Leased = Extract<LeaseOutcome, { kind: "leased" }>;
 export function createAssigner(deps: AssignDeps): (assignment: Assignment) => Promise<void> {
   const { clock, log, metrics, timing, store, table, tell, ends } = deps;
 
-  const handBack = async (
-    assignment: Assignment,
-    notBeforeMs: number,
-    exclude: readonly NodeId[],
-  ): Promise<void> => {
-    const { id } = assignment.spec;
-    tell({ kind: "attempt-ended", job: id, usage: null });
-    const found = await store.read(id);
-    if (found.kind === "unavailable" || found.record?.state.state !== "queued") return;
-    const { spec, excludedNodes, state } = found.record;
-    tell({
-      kind: "job-pending",
-      spec,
-      excludedNodes: [...excludedNodes, ...exclude],
-      notBeforeMs: Math.max(notBeforeMs, state.notBeforeMs),
-    });
-  };
-
   const revoke = (attempt: Attempt): void => {
     const revoking = attempt.steps.run(async () => {
       if (attempt.state.kind !== "assigned") return;
@@ -114,7 +96,7 @@ export function createAssigner(deps: AssignDeps): (assignment: Assignment) => Pr
     // A node could only begin it in vain; a sweep expires it.
     if (spec.deadlineMs <= nowMs) return tell({ kind: "attempt-ended", job: spec.id, usage: NOTHING_USED });
     const session = deps.sessionOf(node);
-    if (session === undefined) return handBack(assignment, 0, []);
+    if (session === undefined) return ends.handBack(spec.id);
     const { identity, report } = session;
     const outcome = await store.lease({
       job: spec.id,
@@ -141,13 +123,12 @@ export function createAssigner(deps: AssignDeps): (assignment: Assignment) => Pr
           "the store refused a lease that placement wanted",
         );
         await deps.refreshBudget(session);
-        return handBack(
-          assignment,
-          clock.now() + timing.busyRetryMs,
-          outcome.reason === "privacy" ? [node] : [],
-        );
+        return ends.handBack(spec.id, {
+          notBeforeMs: clock.now() + timing.busyRetryMs,
+          exclude: outcome.reason === "privacy" ? [node] : [],
+        });
       case "unavailable":
-        return handBack(assignment, clock.now() + timing.busyRetryMs, []);
+        return ends.handBack(spec.id, { notBeforeMs: clock.now() + timing.busyRetryMs });
     }
   };
 }

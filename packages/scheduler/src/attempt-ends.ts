@@ -56,9 +56,14 @@ export interface AttemptEnds {
   fail(ref: AttemptRef, failure: AttemptFailure): Promise<void>;
   /**
    * The job does not belong to this attempt any more, or what it says cannot be kept: the agent is to stop, and
-   * the lease, if it still holds, lapses.
+   * the lease, if it still holds, lapses. A store that lost its last changes may have the job queued again.
    */
   lose(attempt: Attempt): void;
+  /** Frees what the dispatcher holds for the job, and gives the job back to it if the store has it queued. */
+  handBack(
+    job: JobId,
+    how?: { readonly notBeforeMs?: number; readonly exclude?: readonly NodeId[] },
+  ): Promise<void>;
   /** Settles the node's hold of an attempt that had ended before, and lets the agent forget it. */
   settle(ref: AttemptRef, usage: Usage): Promise<void>;
 }
@@ -70,7 +75,20 @@ export const refOf = (attempt: Attempt): AttemptRef => ({
 });
 
 export function createAttemptEnds(deps: AttemptDeps): AttemptEnds {
-  const { store, table, tell, sendTo, metrics, log, clock, timing } = deps;
+  const { store, table, tell, sendTo, own, metrics, log, clock, timing } = deps;
+
+  const handBack: AttemptEnds["handBack"] = async (job, { notBeforeMs = 0, exclude = [] } = {}) => {
+    tell({ kind: "attempt-ended", job, usage: null });
+    const found = await store.read(job);
+    if (found.kind === "unavailable" || found.record?.state.state !== "queued") return;
+    const { spec, excludedNodes, state } = found.record;
+    tell({
+      kind: "job-pending",
+      spec,
+      excludedNodes: [...excludedNodes, ...exclude],
+      notBeforeMs: Math.max(notBeforeMs, state.notBeforeMs),
+    });
+  };
 
   const settle = async ({ job, epoch, node }: AttemptRef, usage: Usage): Promise<void> => {
     const outcome = await store.settleNode(node, job, epoch, usage);
@@ -82,7 +100,7 @@ export function createAttemptEnds(deps: AttemptDeps): AttemptEnds {
 
   const lose = (attempt: Attempt): void => {
     const { job, epoch, node } = refOf(attempt);
-    if (table.end(attempt)) tell({ kind: "attempt-ended", job, usage: null });
+    if (table.end(attempt)) own(handBack(job));
     sendTo(node, { kind: "cancel", job, epoch });
   };
 
@@ -90,7 +108,10 @@ export function createAttemptEnds(deps: AttemptDeps): AttemptEnds {
     const ref = refOf(attempt);
     const outcome = await store.finish(ref.job, ref.epoch, end);
     if (outcome.kind === "unavailable") return lose(attempt);
-    if (table.end(attempt)) tell({ kind: "attempt-ended", job: ref.job, usage: end.usage });
+    if (table.end(attempt)) {
+      tell({ kind: "attempt-ended", job: ref.job, usage: end.usage });
+      if (outcome.kind === "stale") own(handBack(ref.job));
+    }
     if (outcome.kind === "finished") metrics.jobEnded(end.kind);
     sendTo(ref.node, { kind: "settled", job: ref.job, epoch: ref.epoch });
   };
@@ -113,7 +134,10 @@ export function createAttemptEnds(deps: AttemptDeps): AttemptEnds {
     const attempt = table.held(node, job, epoch);
     if (outcome.kind === "unavailable") return attempt === null ? undefined : lose(attempt);
     // Told once: a repeated end must not be taken for the end of the attempt that follows.
-    if (attempt !== null && table.end(attempt)) tell({ kind: "attempt-ended", job, usage: failed.usage });
+    if (attempt !== null && table.end(attempt)) {
+      tell({ kind: "attempt-ended", job, usage: failed.usage });
+      if (outcome.kind === "stale") own(handBack(job));
+    }
     log.info(
       { job, epoch, node, failure: failed.failure, message: failed.message, outcome: outcome.kind },
       "an attempt failed",
@@ -136,7 +160,7 @@ export function createAttemptEnds(deps: AttemptDeps): AttemptEnds {
     if (failed.usage !== null) sendTo(node, { kind: "settled", job, epoch });
   };
 
-  return { finish, fail, lose, settle };
+  return { finish, fail, lose, handBack, settle };
 }
 
 /** Longest wait between tries of a job that is turned away, as a multiple of the first. */

@@ -183,3 +183,36 @@ test("a store that lost output which it had acknowledged costs the attempt, not 
     .poll(async () => (await coop.record(job)).state)
     .toMatchObject({ state: "succeeded", chargedTokens: 13 });
 });
+
+test.for(["is silent", "goes on", "is done"] as const)(
+  "a job that a store forgot to be running is placed again, whether its node %s",
+  async (then) => {
+    const coop = createTestCoop();
+    const renewEveryMs = then === "is silent" ? 50 : 600_000;
+    await using server = await startTestScheduler(coop.ports, { renewEveryMs });
+    await leads(server);
+    const agent = await join(server, await coop.register("studio"));
+    const job = await coop.submit({ attachment: "detached" });
+    const say = wordsOf(await agent.take("assign"));
+    agent.send(say.accepted());
+    await expect.poll(async () => (await coop.record(job)).state.state).toBe("running");
+    const nowMs = Date.now();
+    await coop.ports.attempts.expire({
+      fence: coop.leadership.fence(),
+      job,
+      epoch: 1,
+      failure: "node-lost",
+      message: "scripted",
+      usage: { promptTokens: 0, outputTokens: 0 },
+      excludeNode: false,
+      counts: false,
+      notBeforeMs: nowMs,
+      maxAttempts: 3,
+      nowMs,
+    });
+    if (then === "goes on") agent.send(say.output(1, "one "));
+    if (then === "is done") agent.send(say.done(0, { promptTokens: 10, outputTokens: 0 }));
+    expect(await agent.take("assign")).toMatchObject({ job, epoch: 2 });
+    expect(server.scheduler.state()).toMatchObject({ runningAttempts: 1 });
+  },
+);
