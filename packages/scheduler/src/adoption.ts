@@ -33,7 +33,10 @@ export function createAdoption(
     await known?.steps.run(async () => {});
     const found = await store.read(claim.job);
     if (found.kind === "unavailable") return "unavailable";
-    if (found.record === null || !runs(found.record, node, claim)) return "abandon";
+    if (found.record === null || !runs(found.record, node, claim)) {
+      if (known !== null) ends.lose(known);
+      return "abandon";
+    }
     const attempt =
       known === null || known.state.kind === "ended"
         ? table.add(attemptOf(found.record, node, claim, clock.now()))

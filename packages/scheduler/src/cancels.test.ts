@@ -97,6 +97,21 @@ describe("a job that is cancelled", () => {
     expect((await back.take("assign")).job).toBe(next);
   });
 
+  test("while its node is away is stopped when the node comes back, even if word of it was lost", async () => {
+    const key = await coop.register("studio");
+    const agent = await join(server, key);
+    const job = await coop.submit();
+    const say = wordsOf(await agent.take("assign"));
+    agent.send(say.accepted());
+    await expect.poll(async () => (await coop.record(job)).state.state).toBe("running");
+    await agent.drop();
+    coop.muteWakeUps();
+    await cancel(job);
+    const back = await join(server, key, { running: [say.running(0)] });
+    expect(back.welcome.running).toEqual([{ verdict: "abandon", job, epoch: 1 }]);
+    expect(server.scheduler.state()).toMatchObject({ runningAttempts: 0 });
+  });
+
   test("while its node is away is stopped when the node comes back", async () => {
     const key = await coop.register("studio");
     const agent = await join(server, key);
