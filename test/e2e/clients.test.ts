@@ -17,6 +17,8 @@ const MODEL = "llama3.2:3b";
 /** Slow enough that an abort comes before its end: over a second for an answer. */
 const SLOW_MODEL = "llama3.3:70b";
 const SPEEDUP = 20;
+/** For what comes soon, on a machine that has other work, too. */
+const PATIENT = { timeout: 10_000 };
 const EMBEDDER = "nomic-embed-text";
 const CITY = {
   type: "object" as const,
@@ -47,7 +49,7 @@ async function latestEnd(): Promise<string> {
       );
       state = data[0]?.state ?? "none";
       return state;
-    })
+    }, PATIENT)
     .toMatch(/succeeded|failed|cancelled|expired/);
   return state;
 }
@@ -319,7 +321,7 @@ describe("ollama, against a node's own engine", () => {
       }
     };
     await expect(read()).rejects.toThrow(/abort/i);
-    await expect.poll(() => engine.activeRequests()).toBe(0);
+    await expect.poll(() => engine.activeRequests(), PATIENT).toBe(0);
   });
 });
 
@@ -335,7 +337,7 @@ it("describes itself to anyone, where it is", async () => {
 it("leaves books that add up", async () => {
   const redis = await openBooks(cluster.home);
   try {
-    await expect.poll(async () => auditBooks(await readBooks(redis)), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(async () => auditBooks(await readBooks(redis)), PATIENT).toEqual([]);
   } finally {
     redis.disconnect();
   }

@@ -62,7 +62,10 @@ describe("agent fits", () => {
     const { code, output } = await run(["fits", name, "--memory", "4", "--json"]);
     expect([code, JSON.parse(output)]).toMatchObject([0, { kind: "fits", unload: ["idle"] }]);
     expect((await run(["fits", name, "--memory", "4", "--pin", "idle"])).code).toBe(1);
-    expect((await run(["fits", name], "127.0.0.1:9")).code).toBe(2);
+    expect(await run(["fits", name], "127.0.0.1:9")).toEqual({
+      code: 2,
+      output: expect.stringMatching(/^Unknown: no engine answers .*is Ollama running\?\n?$/),
+    });
   });
 });
 

@@ -41,7 +41,7 @@ function inWords(fit: Fit): string {
       return `${fit.model} does not fit: takes ${gigabytes(fit.needBytes)}${origin(fit)}, there is room for ${room}: ${fit.reason}.`;
     }
     case "unknown":
-      return `Unknown: ${fit.reason}.`;
+      return `Unknown: ${fit.reason}${fit.reason.endsWith("?") ? "" : "."}`;
     default:
       return assertNever(fit);
   }

@@ -27,5 +27,5 @@ export function parseOllamaHost(text: string): URL {
 const badHost = (text: string, what: string): OperationalError =>
   new OperationalError(
     "bad-engine-host",
-    `OLLAMA_HOST "${text}" ${what}; write it like http://127.0.0.1:${DEFAULT_PORT}`,
+    `The engine's address (--engine or OLLAMA_HOST) "${text}" ${what}; write it like http://127.0.0.1:${DEFAULT_PORT}`,
   );

@@ -195,7 +195,7 @@ describe("the engine's address", () => {
   test.for(["file:///etc/passwd", "ftp://studio", "http://user:secret@studio", "http://studio/?x=1", "a b"])(
     "%s is none",
     (text) => {
-      expect(() => parseOllamaHost(text)).toThrow(/OLLAMA_HOST/);
+      expect(() => parseOllamaHost(text)).toThrow(/--engine or OLLAMA_HOST/);
     },
   );
 });
