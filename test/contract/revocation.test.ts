@@ -58,10 +58,14 @@ describe.each(contractStores)("what was revoked, %s", (_, start) => {
     await using ports = await store.open(createManualClock());
     const { desk, members } = ports;
     await enrol(ports);
+    const idempotency = { key: "again", bodyHash: "h" };
+    const once = { ...asked("0", "a1", { attachment: "detached" }), idempotency };
+    expect(await desk.admit(once)).toEqual({ kind: "admitted" });
     await members.revokeKey("a1", noonMs);
     await members.disableMember(ben, noonMs);
     const refused = { kind: "revoked" };
     expect(await desk.admit(asked("1", "a1"))).toEqual(refused);
+    expect(await desk.admit({ ...asked("1", "a1"), idempotency })).toEqual(refused);
     expect(await desk.admit(asked("2", "b1", { attachment: "detached" }))).toEqual(refused);
     expect(await desk.admit(asked("3", "a2"))).toEqual({ kind: "admitted" });
     expect(await desk.read(asJobId("job_1"))).toBeNull();

@@ -52,12 +52,12 @@ export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobS
   const refusal = (request: AdmitRequest): AdmitOutcome | null => {
     const { spec, idempotency, caps, month } = request;
     if (jobs.has(spec.id)) return { kind: "admitted" };
+    if (request.key !== undefined && !serves(spec.member, request.key)) return { kind: "revoked" };
     const earlier = idempotency && known.get(`${spec.member} ${idempotency.key}`);
     if (earlier && earlier.untilMs > request.nowMs) {
       const kind = earlier.bodyHash === idempotency.bodyHash ? "duplicate" : "idempotency-conflict";
       return { kind, job: earlier.job };
     }
-    if (request.key !== undefined && !serves(spec.member, request.key)) return { kind: "revoked" };
     const pending = [...jobs.values()].filter((job) => job.state.state === "queued");
     const own = pending.filter((job) => job.spec.member === spec.member);
     if (own.length >= caps.perMember) return { kind: "too-many-pending", scope: "member" };

@@ -8,14 +8,19 @@
 --       20 '1' when somebody sees output as it comes  21 API key, '' for none
 -- Returns {'admitted'} | {'duplicate', job} | {'idempotency-conflict', job}
 --       | {'quota-exceeded', used, held} | {'too-many-pending', 'member' | 'co-op'} | {'revoked'}
--- Guards: once a key is revoked or its member disabled, nothing of theirs comes in.
---         a known job id answers `admitted` and changes nothing; a known idempotency key answers its job.
+-- Guards: a known job id answers `admitted` and changes nothing; once a key is revoked or its member disabled,
+--         nothing else comes in with it; a known idempotency key answers its job.
 
 local id, member, month, hold = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local now = ARGV[10]
 local job = { id = id, key = KEYS[1], member = member, submittedAt = ARGV[8], ver = 0 }
 
 if call('EXISTS', job.key) == 1 then return { 'admitted' } end
+
+if ARGV[21] ~= '' and
+  (call('HEXISTS', many.apiKey .. ARGV[21], 'revokedAt') == 1 or call('HEXISTS', one.disabledMembers, member) == 1) then
+  return { 'revoked' }
+end
 
 local idempotency = ARGV[18] ~= '' and many.idempotency .. member .. ':' .. ARGV[18]
 if idempotency then
@@ -25,10 +30,6 @@ if idempotency then
   end
 end
 
-if ARGV[21] ~= '' and
-  (call('HEXISTS', many.apiKey .. ARGV[21], 'revokedAt') == 1 or call('HEXISTS', one.disabledMembers, member) == 1) then
-  return { 'revoked' }
-end
 if tonumber(call('HGET', one.pendingByMember, member) or 0) >= tonumber(ARGV[15]) then
   return { 'too-many-pending', 'member' }
 end
