@@ -177,6 +177,21 @@ describe("warming and unloading", () => {
     expect(ollama.loaded.size).toBe(0);
     expect((await run(engine)).kinds).toContain("loading");
   });
+
+  test("a job that comes while its model is being unloaded is answered, and the next one loads it", async () => {
+    const { engine, ollama } = await startEngineRig();
+    await run(engine);
+    const unloaded = Promise.withResolvers<void>();
+    const before = ollama.callsOf("/api/generate").length;
+    ollama.script("/api/generate", { do: "await", released: unloaded.promise }, { do: "behave" });
+    const unloading = engine.unload(scriptedModel, soon());
+    await ollama.call("/api/generate", before);
+    expect((await run(engine)).outcome).toMatchObject({ kind: "done" });
+    unloaded.resolve();
+    expect(await unloading).toEqual({ kind: "ok" });
+    expect(ollama.loaded.size).toBe(0);
+    expect((await run(engine)).kinds).toContain("loading");
+  });
 });
 
 describe("the engine's address", () => {

@@ -35,10 +35,15 @@ export function createOllamaEngine({ host, timing, log }: OllamaDeps): Engine {
     warm: (model, contextTokens, signal) => untilAborted(loading.load(model, contextTokens), signal),
     async unload(model, signal) {
       loading.forget(model);
-      return await answer(
-        () => transport.ask("/api/generate", { model, prompt: "", stream: false, keep_alive: 0 }, signal),
-        signal,
-      );
+      try {
+        return await answer(
+          () => transport.ask("/api/generate", { model, prompt: "", stream: false, keep_alive: 0 }, signal),
+          signal,
+        );
+      } finally {
+        // A job that it overtook has vouched for the model meanwhile.
+        loading.forget(model);
+      }
     },
     async close() {
       loading.close();
