@@ -20,6 +20,7 @@ import {
   type OutputPosition,
 } from "@coop/core";
 import type { Redis } from "ioredis";
+import { noticeWhenDead } from "./dead-subscriber.ts";
 import { createKeys } from "./keys.ts";
 import { decodeEntry, parseMessage, type StoredEntry } from "./output-entry.ts";
 import { pause } from "./pause.ts";
@@ -34,6 +35,8 @@ export interface OutputLogOptions {
   /** Key prefix with a hash tag, such as `{coop}`. */
   readonly prefix: string;
   readonly vault: Vault;
+  /** How often the subscriber is asked whether it lives. */
+  readonly askEveryMs?: number;
 }
 
 /** Entries of one reading of the stream. */
@@ -56,7 +59,13 @@ interface Follower {
 }
 
 /** The output log on Redis. */
-export function createOutputLog({ redis, subscriber, prefix, vault }: OutputLogOptions): OutputLog {
+export function createOutputLog({
+  redis,
+  subscriber,
+  prefix,
+  vault,
+  askEveryMs,
+}: OutputLogOptions): OutputLog {
   const keys = createKeys(prefix);
   const followers = new Map<string, Set<Follower>>();
 
@@ -89,6 +98,7 @@ export function createOutputLog({ redis, subscriber, prefix, vault }: OutputLogO
   };
   subscriber.on("ready", subscribe);
   subscribe();
+  noticeWhenDead(subscriber, askEveryMs);
 
   const readPage = async (job: JobId, after: OutputPosition): Promise<readonly OutputEntry[]> => {
     const rows = await answered(

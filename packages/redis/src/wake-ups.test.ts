@@ -2,6 +2,7 @@ import type { Log, Wake } from "@coop/core";
 import { buildJobSpec } from "@coop/core/testing";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { openConnection } from "./connection.ts";
+import { startSilentRelay } from "./testing/silent-relay.ts";
 import { startTestRedis, type TestRedis } from "./testing/test-redis.ts";
 import { createWakeUps } from "./wake-ups.ts";
 
@@ -67,6 +68,30 @@ describe("wake-ups on Redis", () => {
     await expect.poll(() => gaps, { timeout: 5_000 }).toBeGreaterThan(1);
     await redis.connect().publish(channel, '{"kind":"node-revoked","node":"node_2"}');
     await expect.poll(() => wakes).toEqual([{ kind: "node-revoked", node: "node_2" }]);
+  });
+
+  test("come again after their connection fell silent without a word", async () => {
+    await using relay = await startSilentRelay(redis.socketPath);
+    const connect = () => {
+      const connection = openConnection({ kind: "socket", path: relay.path }, "steady", "wake", log);
+      connection.options.socketTimeout = 200;
+      return connection;
+    };
+    const heard: Wake[] = [];
+    let told = 0;
+    const over = new AbortController();
+    const following = createWakeUps(connect, channel, log, 50).subscribe(
+      (wake) => void heard.push(wake),
+      () => (told += 1),
+      over.signal,
+    );
+    await expect.poll(() => told).toBe(1);
+    relay.silence();
+    await expect.poll(() => told, { timeout: 10_000 }).toBeGreaterThan(1);
+    await redis.connect().publish(channel, '{"kind":"node-revoked","node":"node_3"}');
+    await expect.poll(() => heard).toEqual([{ kind: "node-revoked", node: "node_3" }]);
+    over.abort();
+    await following;
   });
 
   test("end with the signal, and leave no connection behind", async () => {

@@ -1,6 +1,7 @@
 import { asJobId, asNodeId, type Log, type Wake, type WakeUps } from "@coop/core";
 import type { Redis } from "ioredis";
 import { z } from "zod";
+import { noticeWhenDead } from "./dead-subscriber.ts";
 import { jobSpecSchema } from "./job-record.ts";
 
 const wakeSchema: z.ZodType<Wake> = z.discriminatedUnion("kind", [
@@ -17,7 +18,7 @@ const wakeSchema: z.ZodType<Wake> = z.discriminatedUnion("kind", [
  * Wake-ups over Redis pub/sub, on a connection of its own for each subscription.
  * @param connect opens a connection that heals by itself, is not connected yet and does not subscribe again by itself
  */
-export function createWakeUps(connect: () => Redis, channel: string, log: Log): WakeUps {
+export function createWakeUps(connect: () => Redis, channel: string, log: Log, askEveryMs?: number): WakeUps {
   return {
     async subscribe(onWake, onGap, signal) {
       if (signal.aborted) return;
@@ -31,6 +32,7 @@ export function createWakeUps(connect: () => Redis, channel: string, log: Log): 
         log.warn({ err: error, channel }, "lost Redis before subscribing");
       redis.on("ready", () => void redis.subscribe(channel).then(onGap, lost));
       redis.connect().catch(lost);
+      noticeWhenDead(redis, askEveryMs);
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
       redis.disconnect();
     },
