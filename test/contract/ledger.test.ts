@@ -127,7 +127,7 @@ describe("an audit of the books on Redis", () => {
     const { redis, keys, jobs } = stores;
     let searched = 0;
     const meanwhile: typeof redis = Object.create(redis);
-    meanwhile.scan = async (...args: Parameters<typeof redis.scan>) => {
+    const scan = async (...args: Parameters<typeof redis.scan>) => {
       const found = await redis.scan(...args);
       searched += 1;
       const id = asJobId(`job_late${searched}`);
@@ -137,6 +137,7 @@ describe("an audit of the books on Redis", () => {
       await jobs.finish(fence, id, 1, success(30, 5), noonMs);
       return found;
     };
+    Object.defineProperty(meanwhile, "scan", { value: scan });
     const audit = await auditLedger(createLedgerReader(meanwhile, keys, 1_000), nowMs);
     expect(searched).toBeGreaterThan(1);
     expect(audit).toMatchObject({ lines: searched + 1, accounts: 2 * searched + 2, findings: [] });

@@ -51,8 +51,8 @@ it(`loses nothing over ${KILLS} kills`, { timeout: KILLS * 6_000 + 120_000 }, as
     killed[role] += 1;
   }
   const { accepted, streams } = await load.stop();
-  console.log(
-    `kills: ${JSON.stringify(killed)}; detached jobs accepted: ${accepted.length}; streams begun: ${streams}`,
+  process.stdout.write(
+    `kills: ${JSON.stringify(killed)}; detached jobs accepted: ${accepted.length}; streams begun: ${streams}\n`,
   );
 
   const ends = new Map<string, number>();

@@ -224,7 +224,7 @@ describe("what is open when a key is revoked", () => {
     await revokeAda();
     expect((await jobs[0]?.answer)?.status).toBe(401);
     const states = async () =>
-      Promise.all(world.admitted.map(async (id) => (await world.desk.read(id))?.state.state));
+      Promise.all(world.admitted.map(async (id) => String((await world.desk.read(id))?.state.state)));
     expect((await states()).toSorted()).toEqual(["cancelled", "queued", "queued"]);
     await admin("POST", "/members/ada/disable");
     expect(await problemOf((await jobs[1]?.answer) ?? new Response())).toMatchObject({ status: 401 });

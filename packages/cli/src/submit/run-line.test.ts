@@ -66,7 +66,9 @@ async function runWith(
     },
     what.line ?? line(),
     what.known ?? null,
-  ).finally(() => coop[Symbol.asyncDispose]());
+  ).finally(async () => {
+    await coop[Symbol.asyncDispose]();
+  });
   await outcome.catch(() => undefined);
   return {
     outcome,

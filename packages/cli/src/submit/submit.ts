@@ -148,8 +148,7 @@ async function runLines(
 ): Promise<void> {
   const failing = new AbortController();
   const stopped = AbortSignal.any([signal, failing.signal]);
-  const pause = async (ms: number): Promise<void> =>
-    void (await pauseFor(ms, undefined, { signal: stopped }));
+  const pause = (ms: number): Promise<void> => pauseFor(ms, undefined, { signal: stopped });
   const nowMs = (): number => performance.now();
   const paceDeps: PaceDeps = {
     nowMs,
