@@ -6,6 +6,7 @@
  */
 import { cpus, loadavg } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
+import { parseArgs } from "node:util";
 import { restRow } from "./at-rest.ts";
 import { createBenchClient } from "./client.ts";
 import { dispatchRow, jobsRow } from "./jobs.ts";
@@ -20,6 +21,9 @@ import type { Report, Row } from "./table.ts";
 const CONNECTIONS = 1024;
 const FLOOR_MS = 2_000;
 const READY_WITHIN_MS = 30_000;
+
+/** Read first: a word that means nothing here must not cost three minutes. */
+const { values: options } = parseArgs({ options: { json: { type: "boolean", default: false } } });
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
@@ -70,5 +74,4 @@ const report: Report = {
   tookSeconds: (Date.now() - startedAt.getTime()) / 1000,
   rows,
 };
-const isForPrograms = process.argv.includes("--json");
-process.stdout.write(isForPrograms ? `${JSON.stringify(report, null, 2)}\n` : renderReport(report));
+process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : renderReport(report));
