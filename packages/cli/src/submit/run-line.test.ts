@@ -66,10 +66,9 @@ async function runWith(
     },
     what.line ?? line(),
     what.known ?? null,
-  ).finally(async () => {
-    await coop[Symbol.asyncDispose]();
-  });
+  );
   await outcome.catch(() => undefined);
+  await coop[Symbol.asyncDispose]();
   return {
     outcome,
     submitted,
