@@ -30,7 +30,6 @@ beforeAll(async () => {
   member = await cluster.addMember("astrid");
   await cluster.startQuickAgent("attic", attic.url.href, member, ["--slots", "1"]);
   await cluster.startQuickAgent("cellar", cellar.url.href, member, ["--slots", "1"]);
-  for (const name of ["attic", "cellar"]) await stage(name, CALM);
 });
 afterAll(async () => {
   await cluster.stop();

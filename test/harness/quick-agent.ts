@@ -1,8 +1,10 @@
 /**
  * PROGRAM for tests: the agent as it is, with so little patience for its engine that a hang can be watched, on a
- * machine that is as `machine-state.json` in the agent's home says, else as it is.
+ * machine that is as `machine-state.json` in the agent's home says, else well: what the tests' own machine has to
+ * do must not move models.
  */
 import { readFile } from "node:fs/promises";
+import { totalmem } from "node:os";
 import { join as joinPath } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
@@ -31,18 +33,23 @@ const timing = createSystemTiming();
 const { join, ...flags } = values;
 const home = process.env["COOP_AGENT_HOME"] ?? "";
 const system = createSystemProbe({ clock: timing, platform: process.platform });
-const probe: Probe = { ...system, state: async () => ({ ...(await system.state()), ...(await staged()) }) };
+const probe: Probe = {
+  machine: system.machine,
+  state: async () => ({ power: "mains", ...(await staged()) }),
+  freeMemoryBytes: totalmem,
+};
 
 const stagedSchema = z.object({
   pressure: z.enum(["normal", "warning", "critical"]),
   thermal: z.enum(["nominal", "fair", "serious", "critical"]),
 });
 
-async function staged(): Promise<z.infer<typeof stagedSchema> | object> {
+async function staged(): Promise<z.infer<typeof stagedSchema>> {
   try {
     return stagedSchema.parse(JSON.parse(await readFile(joinPath(home, "machine-state.json"), "utf8")));
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return {};
+    if (error instanceof Error && "code" in error && error.code === "ENOENT")
+      return { pressure: "normal", thermal: "nominal" };
     throw error;
   }
 }
