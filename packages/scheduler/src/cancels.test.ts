@@ -127,6 +127,22 @@ describe("a job that is cancelled", () => {
     expect(coop.settlements(job)).toEqual(["cancelled", "node-settled"]);
   });
 
+  test("is settled for a node that has forgotten it, also by a scheduler that never knew it", async () => {
+    const key = await coop.register("studio");
+    const agent = await join(server, key);
+    const job = await coop.submit();
+    await agent.take("assign");
+    await server.stop();
+    await agent.gone;
+
+    server = await startTestScheduler(coop.ports);
+    await leads(server);
+    const restarted = await join(server, key);
+    await cancel(job);
+    expect(await restarted.take("cancel")).toMatchObject({ job, epoch: 1 });
+    await expect.poll(() => coop.settlements(job)).toEqual(["cancelled", "node-settled"]);
+  });
+
   test("frees its slot for the next job at once", async () => {
     const agent = await join(server, await coop.register("studio"));
     const jobs = [await coop.submit(), await coop.submit(), await coop.submit(), await coop.submit()];

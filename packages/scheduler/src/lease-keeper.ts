@@ -15,6 +15,11 @@ export interface LeaseKeeperDeps extends AttemptDeps {
 export interface LeaseKeeper {
   /** Renews the lease of every attempt whose node is connected. */
   renew(): Promise<void>;
+  /**
+   * Stops an attempt that the store has fenced off. One that its connected node has forgotten nobody will speak
+   * of again: its hold on the node is settled here.
+   */
+  stop(ref: AttemptRef): Promise<void>;
   /** Ends what lapsed, expired, or is followed by nobody. In the amnesty nothing does. */
   sweep(amnesty: boolean): Promise<void>;
 }
@@ -53,6 +58,15 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
     return { promptTokens: found.record.spec.promptTokens, outputTokens: found.record.deliveredTokens };
   };
 
+  const stop = async (ref: AttemptRef): Promise<void> => {
+    const { job, epoch, node } = ref;
+    const attempt = table.held(node, job, epoch);
+    if (attempt !== null) table.end(attempt);
+    sendTo(node, { kind: "cancel", job, epoch });
+    const usage = attempt === null ? await usedBy(ref) : null;
+    if (usage !== null) await ends.settle(ref, usage);
+  };
+
   const follow = async (report: SweepReport): Promise<void> => {
     for (const job of report.unfollowed) {
       metrics.jobEnded("cancelled");
@@ -62,11 +76,7 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
       metrics.jobEnded("expired");
       tell({ kind: "job-gone", job });
     }
-    for (const { job, epoch, node } of report.fenced) {
-      const attempt = table.held(node, job, epoch);
-      if (attempt !== null) table.end(attempt);
-      sendTo(node, { kind: "cancel", job, epoch });
-    }
+    for (const ref of report.fenced) await stop(ref);
     for (const lapsed of report.lapsed) {
       sendTo(lapsed.node, { kind: "cancel", job: lapsed.job, epoch: lapsed.epoch });
       await ends.fail(lapsed, {
@@ -81,6 +91,7 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
 
   return {
     renew,
+    stop,
     async sweep(amnesty) {
       const outcome = await store.sweep(amnesty);
       if (outcome.kind === "swept") await follow(outcome.report);

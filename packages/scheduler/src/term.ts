@@ -127,10 +127,7 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
         tell({ kind: "job-gone", job: message.job });
         metrics.jobEnded("cancelled");
         if (message.fenced === null) return;
-        const { node, epoch } = message.fenced;
-        const attempt = table.held(node, message.job, epoch);
-        if (attempt !== null) table.end(attempt);
-        return attemptDeps.sendTo(node, { kind: "cancel", job: message.job, epoch });
+        return own(leases.stop({ job: message.job, ...message.fenced }));
       }
       case "node-revoked":
         return own(fleet.revoke(message.node));
