@@ -106,6 +106,19 @@ test("a canary that hangs is a miss", async () => {
   );
 });
 
+test("a model that hangs takes no slot from the others while it is tried again", async () => {
+  const { ollama, health, job, slots } = await startHealth();
+  ollama.always("/api/chat", broken);
+  await job();
+  await eventually(() => expect(health.unhealthy()).not.toEqual({}));
+  const before = ollama.callsOf("/api/chat").length;
+  ollama.always("/api/chat", { do: "hang" });
+  await ollama.call("/api/chat", before);
+  expect(slots.free).toBe(1);
+  ollama.always("/api/chat", { do: "behave" });
+  await eventually(() => expect(health.unhealthy()).toEqual({}));
+});
+
 test("a good job heals without waiting for a canary", async () => {
   const { ollama, health, job } = await startHealth();
   ollama.always("/api/chat", broken);

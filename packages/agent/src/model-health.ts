@@ -11,7 +11,8 @@ import type { Timing } from "./timing.ts";
  * H1. A fault makes a model suspect; a canary, one token long, decides. Two canaries missed in a row make the
  *     model unhealthy, that model alone.
  * H2. After a fault or a cancel, the slot that it left is held until a canary shows that the engine let go.
- * H3. An unhealthy model is tried again at growing intervals, and one good generation heals it.
+ * H3. An unhealthy model is tried again at growing intervals while a slot is free, without taking it: a model
+ *     that hangs keeps nobody from the others. One good generation heals it.
  */
 export interface ModelHealth {
   /** An attempt ended. Call it as soon as its slot is free: a canary takes the slot at once. */
@@ -44,12 +45,14 @@ export interface CanaryIntervals {
 }
 
 const MISSES_TO_UNHEALTHY = 2;
-const CANARY_LIMITS: GenerateLimits = {
-  loadMs: 330_000,
+/** For a canary that holds a slot: a load that takes longer is waited for by the healing canaries, which hold none. */
+const DECIDING_LIMITS: GenerateLimits = {
+  loadMs: 60_000,
   firstTokenMs: 30_000,
   idleMs: 30_000,
-  totalMs: 390_000,
+  totalMs: 120_000,
 };
+const HEALING_LIMITS: GenerateLimits = { ...DECIDING_LIMITS, loadMs: 330_000, totalMs: 390_000 };
 const CANARY_INTERVALS: CanaryIntervals = { secondMs: 2_000, healingMs: 30_000, healingMsMax: 300_000 };
 
 /** What an outcome says about the model. */
@@ -64,7 +67,6 @@ type CanaryResult =
 
 export function createModelHealth(deps: ModelHealthDeps): ModelHealth {
   const { engine, slots, timing, log, onChange } = deps;
-  const limits = deps.limits ?? CANARY_LIMITS;
   const intervals = deps.intervals ?? CANARY_INTERVALS;
   const closing = new AbortController();
   const problems = new Map<string, string>();
@@ -95,7 +97,7 @@ export function createModelHealth(deps: ModelHealthDeps): ModelHealth {
     onChange();
   };
 
-  const sendCanary = async (model: string): Promise<CanaryResult> => {
+  const sendCanary = async (model: string, limits: GenerateLimits): Promise<CanaryResult> => {
     const request = deps.canary(model);
     if (request === null) return { kind: "stopped" };
     const goodsBefore = goods.get(model);
@@ -115,7 +117,7 @@ export function createModelHealth(deps: ModelHealthDeps): ModelHealth {
   const decide = async (model: string, slot: Slot): Promise<void> => {
     try {
       for (let misses = 0; misses < MISSES_TO_UNHEALTHY;) {
-        const result = await sendCanary(model);
+        const result = await sendCanary(model, deps.limits ?? DECIDING_LIMITS);
         if (result.kind === "good") return heal(model);
         if (result.kind !== "missed") return;
         misses += 1;
@@ -142,15 +144,10 @@ export function createModelHealth(deps: ModelHealthDeps): ModelHealth {
         problems.delete(model);
         return;
       }
-      const slot = takeSlot();
-      if (slot === null) continue;
-      try {
-        const result = await sendCanary(model);
-        if (result.kind === "good") heal(model);
-        else waitMs = Math.min(intervals.healingMsMax, waitMs * 2);
-      } finally {
-        slot.release();
-      }
+      if (slots.free === 0) continue;
+      const result = await sendCanary(model, deps.limits ?? HEALING_LIMITS);
+      if (result.kind === "good") heal(model);
+      else waitMs = Math.min(intervals.healingMsMax, waitMs * 2);
     }
   };
 
