@@ -13,14 +13,13 @@ const packages = [
   "simulator",
 ];
 
-/** Suites of real processes: one file at a time, and a longer limit. */
+/** Suites of real processes, with a longer limit. */
 const processSuite = (name: string) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    fileParallelism: false,
   },
 });
 
