@@ -1,4 +1,4 @@
-import type { SweepReport, Usage } from "@coop/core";
+import type { NodeId, SweepReport, Usage } from "@coop/core";
 import type { AttemptDeps, AttemptEnds, AttemptRef } from "./attempt-ends.ts";
 import type { Attempt } from "./attempt-table.ts";
 import type { NodeSession } from "./node-session.ts";
@@ -9,6 +9,7 @@ const MOST_LEASES_A_CALL = 1_000;
 export interface LeaseKeeperDeps extends AttemptDeps {
   readonly ends: AttemptEnds;
   readonly sessions: () => Iterable<NodeSession>;
+  readonly sessionOf: (node: NodeId) => NodeSession | undefined;
 }
 
 /** Decides with the store who is alive: attempts of connected nodes keep their leases, others lapse and are tried again. */
@@ -52,7 +53,7 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
    * nothing beyond what it delivered, as far as anyone can know. One that is away may still say.
    */
   const usedBy = async ({ job, node }: AttemptRef): Promise<Usage | null> => {
-    if (![...deps.sessions()].some(({ identity }) => identity.id === node)) return null;
+    if (deps.sessionOf(node) === undefined) return null;
     const found = await store.read(job);
     if (found.kind === "unavailable" || found.record === null) return null;
     return { promptTokens: found.record.spec.promptTokens, outputTokens: found.record.deliveredTokens };

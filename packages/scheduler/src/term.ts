@@ -116,7 +116,12 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
     own,
   });
   const frames = createAttemptFrames({ ...attemptDeps, ends });
-  const leases = createLeaseKeeper({ ...attemptDeps, ends, sessions: fleet.sessions });
+  const leases = createLeaseKeeper({
+    ...attemptDeps,
+    ends,
+    sessions: fleet.sessions,
+    sessionOf: fleet.sessionOf,
+  });
   const loader = createLoader({ ...deps, patience, tell, signal });
 
   const wake = (message: Wake): void => {

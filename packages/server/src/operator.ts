@@ -4,6 +4,7 @@ import { digestSecret, makeKey, parseKey } from "@coop/api";
 import type { Ids } from "@coop/api";
 import { assert } from "@coop/core";
 import type { Clock, KeyRecord, Member, MemberStore } from "@coop/core";
+import { isMissing } from "./file-errors.ts";
 
 /** File below the co-op's home with the operator's key. */
 export const OPERATOR_KEY_FILE = "operator.key";
@@ -73,7 +74,7 @@ async function readKeyFile(path: string): Promise<string | null> {
   try {
     return (await readFile(path, "utf8")).trim();
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    if (isMissing(error)) return null;
     throw error;
   }
 }

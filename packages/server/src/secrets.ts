@@ -9,6 +9,7 @@ import {
 import { link, mkdir, open, readFile, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { ServerIdentity } from "@coop/core";
+import { isMissing, isTaken } from "./file-errors.ts";
 
 /** What the server must keep and never show, in files only its user can read. */
 export interface Secrets {
@@ -64,8 +65,3 @@ export async function readOrCreate(path: string, make: () => string): Promise<st
   }
   return readFile(path, "utf8");
 }
-
-const hasCode = (error: unknown, code: string): boolean =>
-  error instanceof Error && "code" in error && error.code === code;
-const isMissing = (error: unknown): boolean => hasCode(error, "ENOENT");
-const isTaken = (error: unknown): boolean => hasCode(error, "EEXIST");

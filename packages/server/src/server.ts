@@ -104,7 +104,7 @@ export async function startServer(
   const localUrl = await listen(server, config);
   url = config.publicUrl ?? localUrl;
   undo.defer(() => closeServer(server));
-  undo.defer(shredDaily(vault));
+  undo.defer(shredPastDays(vault));
   const failed = runScheduler(scheduler, undo);
   // First of all, so that the scheduler can still tell the nodes.
   if (api) undo.defer(() => api.stop());
@@ -140,7 +140,7 @@ function runScheduler(scheduler: Scheduler | null, undo: AsyncDisposableStack): 
 }
 
 /** Removes the keys of days whose prompts and outputs are past every deadline and retention. Returns how to stop. */
-function shredDaily(vault: Vault): () => void {
+function shredPastDays(vault: Vault): () => void {
   const shred = (): void => {
     vault.shred(new Date(systemClock.now() - DAY_KEYS_KEPT_MS).toISOString().slice(0, 10));
   };
