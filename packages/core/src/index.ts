@@ -30,3 +30,8 @@ export * from "./ports/fleet-board.ts";
 export * from "./ports/leadership.ts";
 export * from "./ports/server-identity.ts";
 export * from "./ports/log.ts";
+export * from "./ports/usage.ts";
+export * from "./ports/audit-log.ts";
+export * from "./ports/accounting.ts";
+export * from "./settings.ts";
+export * from "./budget/quota.ts";
