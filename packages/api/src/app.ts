@@ -33,7 +33,7 @@ export interface Api {
 export function createApi(deps: ApiDeps): Api {
   const { defaults } = deps;
   const fleet = createFleetView({ clock: deps.clock, board: deps.board, maxAgeMs: defaults.fleetMaxAgeMs });
-  const months = createMonths(deps.timeZone);
+  const months = createMonths(deps.settings.timeZone);
   const following = createFollowing({ ...deps, ...defaults });
   const admit = createAdmission({ ...deps, fleet, months });
   const attached = { ...deps, following, admit };

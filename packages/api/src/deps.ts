@@ -1,5 +1,6 @@
 import type {
   Clock,
+  CoopSettings,
   FleetBoard,
   JobDesk,
   KeyRecord,
@@ -77,8 +78,7 @@ export interface ApiDeps {
   readonly log: Log;
   readonly metrics: Pick<Metrics, "httpRequest" | "render" | "contentType">;
   readonly pendingCaps: PendingCaps;
-  /** IANA name; quota months begin at its midnight. */
-  readonly timeZone: string;
+  readonly settings: CoopSettings;
   readonly defaults: ApiDefaults;
 }
 

@@ -62,3 +62,42 @@ export interface CloudPrice {
   readonly inputPerMillion: number;
   readonly outputPerMillion: number;
 }
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * What holds where the co-op's `coop.yaml` says nothing. Amounts are in Swedish kronor. Machine prices are shop
+ * prices of 2025-2026, electricity is what a household pays with grid and tax, and cloud prices are the
+ * providers' list prices at 10 kronor a dollar: each co-op replaces them with its own.
+ */
+export const DEFAULT_SETTINGS: CoopSettings = {
+  name: "Our co-op",
+  timeZone: "UTC",
+  quotas: {
+    tokensPerMonth: { kind: "equal-share", shareOfCapacity: 1 },
+    tierTokensPerMonth: {},
+    jobsAtOnce: null,
+    requestsPerMinute: null,
+  },
+  contribution: { creditPerMille: { edge: 250, "local-small": 500, "local-large": 1_000, frontier: 0 } },
+  retentionMs: 24 * HOUR_MS,
+  money: {
+    currency: "SEK",
+    electricityPerKwh: 1.75,
+    hardwareMonths: 36,
+    otherPerMonth: 0,
+    machines: {
+      "mac-studio-m4-max-128": { price: 40_000, busyWatts: 120, idleWatts: 10 },
+      "mac-studio-m3-ultra-256": { price: 95_000, busyWatts: 180, idleWatts: 10 },
+      "macbook-air-m4-32": { price: 20_000, busyWatts: 15, idleWatts: 3 },
+      "raspberry-pi-5-8": { price: 1_200, busyWatts: 10, idleWatts: 3 },
+      "rtx-4090": { price: 36_500, busyWatts: 750, idleWatts: 70 },
+      "rtx-5090": { price: 54_000, busyWatts: 950, idleWatts: 70 },
+    },
+    cloudPrices: [
+      { name: "Claude Haiku 4.5", inputPerMillion: 10, outputPerMillion: 50 },
+      { name: "Claude Sonnet 4.6", inputPerMillion: 30, outputPerMillion: 150 },
+      { name: "Claude Opus 4.8", inputPerMillion: 50, outputPerMillion: 250 },
+    ],
+  },
+};

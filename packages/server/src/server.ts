@@ -5,8 +5,8 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { createAdaptorServer } from "@hono/node-server";
 import { API_DEFAULTS, createApi, createIds, PENDING_CAPS } from "@coop/api";
-import { OperationalError } from "@coop/core";
-import type { Clock, Log, Random } from "@coop/core";
+import { DEFAULT_SETTINGS, OperationalError } from "@coop/core";
+import type { Clock, CoopSettings, Log, Random } from "@coop/core";
 import { createMetrics } from "@coop/metrics";
 import { NODE_SOCKET_PATH } from "@coop/protocol";
 import { createVault, openStores, startEmbeddedRedis } from "@coop/redis";
@@ -52,6 +52,7 @@ export async function startServer(
   timing: Partial<SchedulerTiming> = {},
 ): Promise<RunningServer> {
   await mkdir(config.home, { recursive: true, mode: 0o700 });
+  const settings: CoopSettings = { ...DEFAULT_SETTINGS, timeZone: config.timeZone };
   await using undo = new AsyncDisposableStack();
   const { identity, pepper } = await loadSecrets(join(config.home, "server"));
   const address = await redisAddress(config, log, undo);
@@ -89,7 +90,7 @@ export async function startServer(
         log,
         metrics,
         pendingCaps: PENDING_CAPS,
-        timeZone: config.timeZone,
+        settings,
         defaults: API_DEFAULTS,
       })
     : null;

@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync, randomBytes, sign } from "node:crypto";
-import { asJobId, asMemberId, assert, isTerminal } from "@coop/core";
+import { asJobId, asMemberId, assert, DEFAULT_SETTINGS, isTerminal } from "@coop/core";
 import type {
   JobDesk,
   JobId,
@@ -154,7 +154,7 @@ async function buildDeps(options: WorldOptions) {
     log: collectingLog(logged),
     metrics: createMetrics(),
     pendingCaps: PENDING_CAPS,
-    timeZone: "Europe/Stockholm",
+    settings: { ...DEFAULT_SETTINGS, timeZone: "Europe/Stockholm" },
     defaults: { ...TEST_DEFAULTS, ...options.defaults },
   };
   await publish(base, options.nodes ?? defaultFleet());
