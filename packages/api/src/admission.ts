@@ -1,6 +1,7 @@
 import { couldBeServed, estimatePrompt, explainPlacement } from "@coop/core";
 import type {
   AdmitOutcome,
+  Calendar,
   Clock,
   FleetSnapshot,
   JobDesk,
@@ -15,7 +16,6 @@ import type { ApiDefaults, Caller } from "./deps.ts";
 import type { FleetView } from "./fleet-view.ts";
 import type { Ids } from "./ids.ts";
 import { revokedMeanwhile } from "./job-end.ts";
-import type { Months } from "./month.ts";
 import { ProblemError } from "./problem.ts";
 import type { Submission, Work } from "./submission.ts";
 import { candidates, resolveTarget } from "./target.ts";
@@ -31,7 +31,7 @@ export interface AdmissionDeps {
   readonly desk: JobDesk;
   readonly nodes: NodeRegistry;
   readonly fleet: FleetView;
-  readonly months: Months;
+  readonly calendar: Calendar;
   readonly pendingCaps: PendingCaps;
   readonly defaults: ApiDefaults;
 }
@@ -58,7 +58,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
   return async (caller, submission, onJob) => {
     const { work } = submission;
     const nowMs = deps.clock.now();
-    const month = deps.months.of(nowMs);
+    const month = deps.calendar.monthOf(nowMs);
     const snapshot = await deps.fleet.known();
     const target = await resolveKnownTarget(deps, caller, work, snapshot);
     const limit = await outputLimit(deps, caller, work, target, snapshot, month);
@@ -94,7 +94,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
       followedUntilMs: submission.attachment === "attached" ? nowMs + deps.defaults.followForMs : null,
       nowMs,
     });
-    const { job, repeated } = readOutcome(outcome, spec, deps.months);
+    const { job, repeated } = readOutcome(outcome, spec, deps.calendar);
     onJob(job);
     return { job, repeated, limitedBy: limit.by };
   };
@@ -185,7 +185,7 @@ function impossible({ nodes }: Placement): ProblemError {
 function readOutcome(
   outcome: AdmitOutcome,
   spec: JobSpec,
-  months: Months,
+  calendar: Calendar,
 ): { readonly job: JobId; readonly repeated: boolean } {
   switch (outcome.kind) {
     case "admitted":
@@ -200,7 +200,7 @@ function readOutcome(
         repeat: false,
       });
     case "quota-exceeded":
-      throw quotaExceeded(outcome, spec, months);
+      throw quotaExceeded(outcome, spec, calendar);
     case "revoked":
       throw revokedMeanwhile("Nothing was accepted.");
     case "too-many-pending":
@@ -219,7 +219,7 @@ function readOutcome(
 function quotaExceeded(
   { limitTokens, usedTokens, heldTokens }: Extract<AdmitOutcome, { kind: "quota-exceeded" }>,
   spec: JobSpec,
-  months: Months,
+  calendar: Calendar,
 ): ProblemError {
   const needed = spec.promptTokensMax + spec.maxOutputTokens;
   const left = Math.max(0, limitTokens - usedTokens - heldTokens);
@@ -232,7 +232,7 @@ function quotaExceeded(
       (mayPass
         ? "Wait for jobs to finish, or set a lower max_tokens."
         : "Set a lower max_tokens, or wait for the next month."),
-    retryAfterS: mayPass ? 30 : months.untilNext(spec.submittedAtMs) / 1000,
+    retryAfterS: mayPass ? 30 : (calendar.monthEndsMs(spec.submittedAtMs) - spec.submittedAtMs) / 1000,
     ...(!mayPass && { repeat: false as const }),
   });
 }

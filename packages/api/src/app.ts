@@ -1,4 +1,4 @@
-import { OperationalError } from "@coop/core";
+import { createCalendar, OperationalError } from "@coop/core";
 import { JOIN_PATH } from "@coop/protocol";
 import { Hono } from "hono";
 import { routePath } from "hono/route";
@@ -11,7 +11,6 @@ import { getModel, listModels } from "./dialects/openai/models.ts";
 import { createFleetView } from "./fleet-view.ts";
 import { createFollowing } from "./following.ts";
 import { createKeyUse } from "./key-use.ts";
-import { createMonths } from "./month.ts";
 import { openapiRoutes } from "./openapi/routes.ts";
 import { adminRoutes } from "./routes/admin.ts";
 import { fleetRoutes } from "./routes/fleet.ts";
@@ -33,9 +32,9 @@ export interface Api {
 export function createApi(deps: ApiDeps): Api {
   const { defaults } = deps;
   const fleet = createFleetView({ clock: deps.clock, board: deps.board, maxAgeMs: defaults.fleetMaxAgeMs });
-  const months = createMonths(deps.settings.timeZone);
+  const calendar = createCalendar(deps.settings.timeZone);
   const following = createFollowing({ ...deps, ...defaults });
-  const admit = createAdmission({ ...deps, fleet, months });
+  const admit = createAdmission({ ...deps, fleet, calendar });
   const attached = { ...deps, following, admit };
 
   const app = new Hono<ApiEnv>();
@@ -55,9 +54,9 @@ export function createApi(deps: ApiDeps): Api {
   app.get("/v1/models", listModels(fleet));
   app.get("/v1/models/*", getModel(fleet));
   app.route("/v1/jobs", jobRoutes({ ...deps, fleet, admit }));
-  app.route("/v1", fleetRoutes({ ...deps, fleet, months }));
+  app.route("/v1", fleetRoutes({ ...deps, fleet, calendar }));
   app.use("/admin/*", member, operatorsOnly);
-  app.route("/admin", adminRoutes({ ...deps, months }));
+  app.route("/admin", adminRoutes({ ...deps, calendar }));
   app.post(JOIN_PATH, join(deps));
   app.route("/", healthRoutes(deps));
   app.route("/", openapiRoutes(deps));

@@ -1,6 +1,7 @@
 /** The pure heart of the co-op: words, rules and decisions. No I/O, no clock, no randomness but through ports. */
 export * from "./terms.ts";
 export * from "./clock.ts";
+export * from "./calendar.ts";
 export * from "./assert.ts";
 export * from "./operational-error.ts";
 export * from "./job/job.ts";

@@ -1,17 +1,16 @@
 import { decodeTokensPerSecond, TIERS } from "@coop/core";
-import type { Clock, FleetSnapshot, JobDesk, MemberStore, ModelReport, NodeView, Tier } from "@coop/core";
+import type { Calendar, Clock, FleetSnapshot, JobDesk, MemberStore, ModelReport, NodeView, Tier } from "@coop/core";
 import type { NodeRow } from "@coop/protocol";
 import { Hono } from "hono";
 import type { ApiContext, ApiEnv } from "../deps.ts";
 import type { FleetView } from "../fleet-view.ts";
-import type { Months } from "../month.ts";
 
 export interface FleetRoutesDeps {
   readonly clock: Clock;
   readonly desk: JobDesk;
   readonly members: MemberStore;
   readonly fleet: FleetView;
-  readonly months: Months;
+  readonly calendar: Calendar;
 }
 
 /** What every member may see: the nodes, the fleet in sum, and their own month. */
@@ -107,9 +106,9 @@ function fleetTotals(snapshot: FleetSnapshot | null) {
   };
 }
 
-async function quota({ clock, desk, months }: FleetRoutesDeps, c: ApiContext): Promise<Response> {
+async function quota({ clock, desk, calendar }: FleetRoutesDeps, c: ApiContext): Promise<Response> {
   const { member } = c.get("caller");
-  const month = months.of(clock.now());
+  const month = calendar.monthOf(clock.now());
   const { usedTokens, heldTokens } = await desk.account(member.id, month);
   return c.json({
     object: "coop.quota",

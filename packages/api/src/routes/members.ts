@@ -1,11 +1,10 @@
-import type { Clock, JobDesk, Member, MemberStore } from "@coop/core";
+import type { Calendar, Clock, JobDesk, Member, MemberStore } from "@coop/core";
 import { addMemberRequestSchema } from "@coop/protocol";
 import type { MemberDetail, MemberView } from "@coop/protocol";
 import { Hono } from "hono";
 import type { ApiContext, ApiDefaults, ApiEnv } from "../deps.ts";
 import type { Ids } from "../ids.ts";
 import { knownMember } from "../known-member.ts";
-import type { Months } from "../month.ts";
 import { ProblemError } from "../problem.ts";
 import { parseBody, readJson } from "../request-body.ts";
 
@@ -14,7 +13,7 @@ export interface MemberRoutesDeps {
   readonly ids: Ids;
   readonly members: MemberStore;
   readonly desk: JobDesk;
-  readonly months: Months;
+  readonly calendar: Calendar;
   readonly defaults: ApiDefaults;
 }
 
@@ -48,8 +47,8 @@ const memberView = ({
 const namedMember = async ({ members }: MemberRoutesDeps, c: ApiContext): Promise<Member> =>
   knownMember(members, c.req.param("id") ?? "", "id");
 
-async function detail({ clock, desk, months }: MemberRoutesDeps, member: Member): Promise<MemberDetail> {
-  const month = months.of(clock.now());
+async function detail({ clock, desk, calendar }: MemberRoutesDeps, member: Member): Promise<MemberDetail> {
+  const month = calendar.monthOf(clock.now());
   return { ...memberView(member), month, ...(await desk.account(member.id, month)) };
 }
 
