@@ -1,4 +1,4 @@
-import type { JobId, MemberId } from "../terms.ts";
+import type { JobId, MemberId, Tier } from "../terms.ts";
 
 /** What a member used, holds and was credited in a month, tokens. */
 export interface MemberAccount {
@@ -6,6 +6,12 @@ export interface MemberAccount {
   readonly heldTokens: number;
   /** Earned by the member's nodes and granted by an operator. */
   readonly creditTokens: number;
+  /** Of the used and held, what jobs that asked for a tier took; a tier that none asked for is left out. */
+  readonly tiers: Readonly<
+    Partial<Record<Tier, { readonly usedTokens: number; readonly heldTokens: number }>>
+  >;
+  /** Jobs that have not ended now, whatever month they are of. */
+  readonly unfinishedJobs: number;
 }
 
 export type RefundOutcome =
