@@ -18,7 +18,7 @@ import type { Ids } from "./ids.ts";
 import { revokedMeanwhile } from "./job-end.ts";
 import { ProblemError } from "./problem.ts";
 import type { Submission, Work } from "./submission.ts";
-import { candidates, resolveTarget } from "./target.ts";
+import { askedTier, candidates, resolveTarget } from "./target.ts";
 
 /**
  * The way into the queue. A1: nothing is held unless everything was checked. A2: the hold, the payload and
@@ -68,6 +68,7 @@ export function createAdmission(deps: AdmissionDeps): Admission {
       weight: caller.member.weight,
       endpoint: work.endpoint,
       target,
+      askedTier: askedTier(target, snapshot),
       privacy: submission.privacy,
       needs: work.needs,
       promptTokens: estimatePrompt(work.longest).promptTokens,

@@ -26,6 +26,15 @@ export function resolveTarget(requested: string, snapshot: FleetSnapshot, defaul
   return { kind: "model", model: known.model.name };
 }
 
+/** The tier that a target counts for: of a model, the lowest that the fleet gives it. */
+export function askedTier(target: JobTarget, snapshot: FleetSnapshot): Tier {
+  if (target.kind === "tier") return target.tier;
+  const given = modelsOf(snapshot)
+    .filter(({ model }) => modelAnswersTo(model.name, target.model))
+    .map(({ node, model }) => node.tiers[model.name]);
+  return TIERS.find((tier) => given.includes(tier)) ?? "edge";
+}
+
 function resolveTier(requested: string, snapshot: FleetSnapshot, defaultTier: Tier): JobTarget {
   const name = requested.slice(TIER_PREFIX.length);
   const tier = name === "auto" ? defaultTier : TIERS.find((candidate) => candidate === name);

@@ -30,6 +30,7 @@ export const jobSpecSchema: z.ZodType<JobSpec> = z.object({
     z.object({ kind: z.literal("model"), model: z.string() }),
     z.object({ kind: z.literal("tier"), tier: z.enum(TIERS) }),
   ]),
+  askedTier: z.enum(TIERS),
   privacy: z.enum(PRIVACIES),
   needs: z.array(z.enum(CAPABILITIES)),
   promptTokens: count,

@@ -15,6 +15,8 @@ export interface JobSpec {
   readonly weight: number;
   readonly endpoint: Endpoint;
   readonly target: JobTarget;
+  /** The tier asked for: of a target that is a model, the model's. Caps of a tier count by it. */
+  readonly askedTier: Tier;
   readonly privacy: Privacy;
   /** What the model must be able to do. */
   readonly needs: readonly Capability[];

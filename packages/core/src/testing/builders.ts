@@ -25,6 +25,7 @@ export function buildJobSpec(changes: Partial<JobSpec> = {}): JobSpec {
     weight: 1,
     endpoint: "chat",
     target: { kind: "tier", tier: "edge" },
+    askedTier: "edge",
     privacy: "coop",
     needs: [],
     promptTokens: 200,
