@@ -73,6 +73,8 @@ export class Agent {
   #sentReport = { text: "", atMs: 0 };
   #session = new AbortController();
   #leaseMs = usualLeaseMs;
+  /** As the scheduler last said it. */
+  #budget: AgentStatus["budget"] = null;
   /** Aborts when no attempt is open any more. */
   #empty: AbortController | null = null;
 
@@ -181,6 +183,7 @@ export class Agent {
         problem: report?.unhealthy[name] ?? null,
       })),
       slots: slots.total,
+      budget: this.#budget,
       draining: this.#attempts.isDraining,
       running: this.#attempts.running().map(({ job, epoch, model, startedAtMs, outputTokens }) => ({
         job,
@@ -259,6 +262,9 @@ export class Agent {
         return this.#warming.warm(frame.model);
       case "unload":
         return this.#warming.unload(frame.model);
+      case "budget":
+        this.#budget = { day: frame.day, month: frame.month, atMs: this.#deps.timing.now() };
+        return this.#deps.onStatus();
       case "drain":
         return this.#takeNothingNew("the co-op asked this node to take nothing new");
       default:

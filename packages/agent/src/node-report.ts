@@ -222,6 +222,9 @@ function nodeReport(
     interference: TIME_SLICED,
     ...host.state,
     tokensPerDay: allowance.tokensPerDay,
+    tokensPerMonth: null,
+    servingSecondsPerDay: 86_400,
+    availability: { kind: "open" },
     draining: false,
     unhealthy,
   };

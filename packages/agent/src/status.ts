@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { uptime } from "node:os";
 import { join } from "node:path";
+import { budgetSpanSchema } from "@coop/protocol";
 import { z } from "zod";
 import { readHomeFile, writeHomeFile } from "./agent-home.ts";
 
@@ -23,6 +24,8 @@ export const agentStatusSchema = z.object({
     z.object({ name: z.string(), loaded: z.boolean(), contextTokens: count, problem: z.string().nullable() }),
   ),
   slots: count,
+  /** What the co-op counted of the token budget, and when it said so; null before it did. */
+  budget: z.object({ day: budgetSpanSchema, month: budgetSpanSchema, atMs: timeMs }).nullable(),
   draining: z.boolean(),
   running: z.array(
     z.object({ job: z.string(), epoch: count, model: z.string(), startedAtMs: timeMs, outputTokens: count }),

@@ -1,6 +1,7 @@
 import { PRIVACIES, TIERS } from "@coop/core";
 import { z } from "zod";
 import { labelsSchema } from "./labels.ts";
+import { nodeBudgetSchema } from "./node-report.ts";
 
 const count = z.number().int().nonnegative();
 const ms = z.number();
@@ -93,7 +94,9 @@ export const nodeRowSchema = z.object({
   pressure: z.string(),
   thermal: z.string(),
   power: z.string(),
-  tokensLeftToday: z.number().nullable(),
+  /** Why its owner lets it take nothing new at present, null while it may; until when, ms since the Unix epoch. */
+  closed: z.object({ reason: z.string(), untilMs: z.number().nullable() }).nullable(),
+  budget: nodeBudgetSchema,
   models: z.array(
     z.object({
       name: z.string(),

@@ -1,5 +1,5 @@
-import { CAPABILITIES } from "@coop/core";
-import type { Machine, NodeReport } from "@coop/core";
+import { CAPABILITIES, CLOSED_REASONS } from "@coop/core";
+import type { Machine, NodeBudget, NodeReport } from "@coop/core";
 import { z } from "zod";
 
 const tokens = z.number().int().nonnegative();
@@ -34,9 +34,27 @@ export const nodeReportSchema = z.object({
   thermal: z.enum(["nominal", "fair", "serious", "critical", "unknown"]),
   power: z.enum(["mains", "battery", "unknown"]),
   tokensPerDay: tokens.nullable(),
+  tokensPerMonth: tokens.nullable(),
+  servingSecondsPerDay: z.number().min(0).max(86_400),
+  availability: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("open") }),
+    z.object({
+      kind: z.literal("closed"),
+      reason: z.enum(CLOSED_REASONS),
+      untilMs: z.number().nullable(),
+    }),
+  ]),
   draining: z.boolean(),
   unhealthy: z.record(z.string(), z.string()),
 }) satisfies z.ZodType<NodeReport>;
+
+/** What is left of a node's token budget, by the co-op's calendar; null for no limit. */
+export const nodeBudgetSchema = z.object({
+  dayLeftTokens: z.number().nullable(),
+  dayEndsMs: z.number(),
+  monthLeftTokens: z.number().nullable(),
+  monthEndsMs: z.number(),
+}) satisfies z.ZodType<NodeBudget>;
 
 export const machineSchema = z.object({
   chip: z.string().max(200),

@@ -5,6 +5,20 @@ import { engineRequestSchema } from "./engine-request.ts";
 const job = z.string().min(1).max(64).transform(asJobId);
 const epoch = z.number().int().positive();
 
+const tokens = z.number().int().nonnegative();
+/** A day or a month of a token budget, by the co-op's calendar. */
+export const budgetSpanSchema = z.object({
+  /** As the node reported it; null for none. */
+  limitTokens: tokens.nullable(),
+  /** Used by all attempts, those included that came to nothing or ended late. */
+  usedTokens: tokens,
+  /** Set aside for attempts that run, and for those of which nothing is known. */
+  heldTokens: tokens,
+  /** When it begins anew, ms since the Unix epoch. */
+  endsMs: z.number(),
+});
+export type BudgetSpan = z.infer<typeof budgetSpanSchema>;
+
 export const REFUSED_REASONS = [
   "protocol-version",
   "unknown-node",
@@ -79,6 +93,8 @@ export const schedulerFrameSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("warm"), model: z.string() }),
   z.object({ kind: z.literal("unload"), model: z.string() }),
   z.object({ kind: z.literal("drain") }),
+  /** The token budget as the scheduler counts it: after the welcome and when it changed, at most every 10 s. */
+  z.object({ kind: z.literal("budget"), day: budgetSpanSchema, month: budgetSpanSchema }),
 ]);
 export type SchedulerFrame = z.infer<typeof schedulerFrameSchema>;
 export type Assign = Extract<SchedulerFrame, { kind: "assign" }>;

@@ -2,6 +2,7 @@ import {
   asMemberId,
   asNodeId,
   CAPABILITIES,
+  CLOSED_REASONS,
   TIERS,
   type FleetBoard,
   type FleetSnapshot,
@@ -44,6 +45,16 @@ const report: z.ZodType<NodeReport> = z.object({
   thermal: z.enum(["nominal", "fair", "serious", "critical", "unknown"]),
   power: z.enum(["mains", "battery", "unknown"]),
   tokensPerDay: z.number().nullable(),
+  tokensPerMonth: z.number().nullable(),
+  servingSecondsPerDay: z.number(),
+  availability: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("open") }),
+    z.object({
+      kind: z.literal("closed"),
+      reason: z.enum(CLOSED_REASONS),
+      untilMs: z.number().nullable(),
+    }),
+  ]),
   draining: z.boolean(),
   unhealthy: z.record(z.string(), z.string()),
 });
@@ -81,7 +92,12 @@ const snapshotSchema: z.ZodType<FleetSnapshot> = z.object({
           outputTokens: z.number(),
         }),
       ),
-      tokensLeftToday: z.number().nullable(),
+      budget: z.object({
+        dayLeftTokens: z.number().nullable(),
+        dayEndsMs: z.number(),
+        monthLeftTokens: z.number().nullable(),
+        monthEndsMs: z.number(),
+      }),
       tiers: z.record(z.string(), z.enum(TIERS)),
     }),
   ),

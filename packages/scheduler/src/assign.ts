@@ -1,14 +1,15 @@
-import type { DispatchEffect, JobSpec, LeaseOutcome, NodeId, Usage } from "@coop/core";
+import type { Calendar, DispatchEffect, JobSpec, LeaseOutcome, NodeId, Usage } from "@coop/core";
 import { engineRequestSchema } from "@coop/protocol";
 import type { EngineRequest } from "@coop/protocol";
 import type { AttemptDeps, AttemptEnds } from "./attempt-ends.ts";
 import { refOf } from "./attempt-ends.ts";
 import type { Attempt } from "./attempt-table.ts";
-import { dayOf } from "./fenced-store.ts";
 import type { NodeSession } from "./node-session.ts";
 
 export interface AssignDeps extends AttemptDeps {
   readonly ends: AttemptEnds;
+  /** The co-op's: token budgets count by its days and months. */
+  readonly calendar: Calendar;
   readonly sessionOf: (node: NodeId) => NodeSession | undefined;
   readonly sessions: () => Iterable<NodeSession>;
   /** Asks the store what is left of the node's token budget and tells the dispatcher. */
@@ -107,7 +108,7 @@ export function createAssigner(deps: AssignDeps): (assignment: Assignment) => Pr
       tier,
       cloud: report.models.some((known) => known.name === model && known.cloud),
       tokensPerDay: report.tokensPerDay,
-      day: dayOf(nowMs),
+      day: deps.calendar.dayOf(nowMs),
       leaseUntilMs: nowMs + timing.leaseMs,
       placement,
       nowMs,

@@ -1,5 +1,6 @@
 import type {
   AttemptStore,
+  Calendar,
   Clock,
   FleetBoard,
   Leadership,
@@ -31,6 +32,8 @@ export interface SchedulerDeps {
   readonly serverIdentity: ServerIdentity;
   /** Where agents reach this scheduler, such as `http://127.0.0.1:7070`. */
   readonly address: () => string;
+  /** IANA name; days and months of token budgets are this zone's. */
+  readonly timeZone: string;
   readonly log: Log;
   readonly metrics: Metrics;
   /** Departures from the design's times. */
@@ -38,4 +41,7 @@ export interface SchedulerDeps {
   readonly projector: Projector;
 }
 
-export type ResolvedDeps = Omit<SchedulerDeps, "timing"> & { readonly timing: SchedulerTiming };
+export type ResolvedDeps = Omit<SchedulerDeps, "timing" | "timeZone"> & {
+  readonly timing: SchedulerTiming;
+  readonly calendar: Calendar;
+};

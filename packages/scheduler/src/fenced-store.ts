@@ -47,8 +47,13 @@ export interface FencedStore {
   ): Promise<{ readonly kind: "settled" } | Unavailable>;
   sweep(amnesty: boolean): Promise<Unfenced<SweepOutcome>>;
   read(job: JobId): Promise<{ readonly kind: "read"; readonly record: JobRecord | null } | Unavailable>;
-  /** Tokens that the node used and holds today. */
-  spentToday(node: NodeId): Promise<{ readonly kind: "read"; readonly tokens: number } | Unavailable>;
+  /** Tokens that the node used and holds on a day, and in that day's month. */
+  spent(node: NodeId, day: string): Promise<({ readonly kind: "read" } & NodeSpending) | Unavailable>;
+}
+
+interface NodeSpending {
+  readonly day: { readonly usedTokens: number; readonly heldTokens: number };
+  readonly month: { readonly usedTokens: number; readonly heldTokens: number };
 }
 
 export interface FencedStoreDeps extends Pick<PatienceDeps, "clock" | "timing"> {
@@ -66,9 +71,6 @@ const acceptOutcomes = {
   stale: { kind: "stale" },
   fenced: { kind: "fenced" },
 } as const;
-
-/** Day that a token budget counts for, `YYYY-MM-DD`, UTC. */
-export const dayOf = (nowMs: number): string => new Date(nowMs).toISOString().slice(0, 10);
 
 export function createFencedStore(deps: FencedStoreDeps): FencedStore {
   const { attempts, clock, fence, patience: call } = deps;
@@ -117,10 +119,10 @@ export function createFencedStore(deps: FencedStoreDeps): FencedStore {
     sweep: async (amnesty) =>
       changed(unfenced(await call("sweep", () => attempts.sweep(fence, clock.now(), amnesty)))),
     read: (job) => call("read", async () => ({ kind: "read" as const, record: await attempts.read(job) })),
-    spentToday: (node) =>
+    spent: (node, day) =>
       call("nodeAccount", async () => {
-        const { usedTokens, heldTokens } = await attempts.nodeAccount(node, dayOf(clock.now()));
-        return { kind: "read" as const, tokens: usedTokens + heldTokens };
+        const account = await attempts.nodeAccount(node, day);
+        return { kind: "read" as const, day: account, month: account };
       }),
   };
 }

@@ -7,6 +7,7 @@ import { refOf } from "./attempt-ends.ts";
 import { checkHello } from "./hello.ts";
 import { tellLostModels } from "./last-nodes.ts";
 import type { MassLoss } from "./mass-loss.ts";
+import type { NodeBudgets } from "./node-budgets.ts";
 import type { NodeLink, Refusal } from "./node-link.ts";
 import type { NodeSession } from "./node-session.ts";
 import type { Patience } from "./patience.ts";
@@ -18,6 +19,7 @@ export interface FleetDeps {
   readonly serverIdentity: ServerIdentity;
   readonly attempts: AttemptDeps;
   readonly ends: AttemptEnds;
+  readonly budgets: NodeBudgets;
   readonly patience: Patience;
   readonly massLoss: MassLoss;
   readonly adopt: (node: NodeId, claimed: readonly RunningAttempt[]) => Promise<(() => Adoption) | null>;
@@ -53,8 +55,8 @@ const REVOKED: Refusal = {
 };
 
 export function createFleet(deps: FleetDeps): Fleet {
-  const { attempts, ends, massLoss, patience, signal, serverIdentity } = deps;
-  const { log, metrics, timing, store, table, tell } = attempts;
+  const { attempts, budgets, ends, massLoss, patience, signal, serverIdentity } = deps;
+  const { log, metrics, timing, table, tell } = attempts;
   const sessions = new Map<NodeId, NodeSession>();
   const joins = new Map<NodeId, SerialQueue>();
   /** The report whose budget the store is asked for. */
@@ -73,21 +75,12 @@ export function createFleet(deps: FleetDeps): Fleet {
     tell({ kind: "node-left", node: id });
   };
 
-  /** Tokens left today, null for no limit; undefined when the store cannot say. */
-  const tokensLeft = async (
-    node: NodeId,
-    { tokensPerDay }: NodeReport,
-  ): Promise<number | null | undefined> => {
-    if (tokensPerDay === null) return null;
-    const spent = await store.spentToday(node);
-    return spent.kind === "unavailable" ? undefined : Math.max(0, tokensPerDay - spent.tokens);
-  };
-
   const refreshBudget = async (session: NodeSession): Promise<void> => {
-    const { report } = session;
-    const tokensLeftToday = await tokensLeft(session.identity.id, report);
-    if (tokensLeftToday === undefined || sessions.get(session.identity.id) !== session) return;
-    tell({ kind: "node-reported", node: session.identity.id, report: session.report, tokensLeftToday });
+    const { id } = session.identity;
+    const state = await budgets.read(id, session.report);
+    if (state === null || sessions.get(id) !== session) return;
+    tell({ kind: "node-reported", node: id, report: session.report, budget: state.budget });
+    budgets.tell(session, state);
   };
 
   /** Asks about one report of a session at a time; of those that come meanwhile, about the last. */
@@ -120,8 +113,8 @@ export function createFleet(deps: FleetDeps): Fleet {
     const older = sessions.get(identity.id);
     if (older !== undefined) retire(older);
     const adopted = await deps.adopt(identity.id, hello.running);
-    const tokensLeftToday = await tokensLeft(identity.id, hello.report);
-    if (adopted === null || tokensLeftToday === undefined) {
+    const state = await budgets.read(identity.id, hello.report);
+    if (adopted === null || state === null) {
       link.terminate("the store does not say what the node may go on with");
       return null;
     }
@@ -152,8 +145,9 @@ export function createFleet(deps: FleetDeps): Fleet {
       machine: hello.machine,
       report: hello.report,
       running: adoption.running,
-      tokensLeftToday,
+      budget: state.budget,
     });
+    budgets.tell(session, state);
     return session;
   };
 

@@ -71,6 +71,6 @@ test("reports that come while its budget is asked for are answered together, wit
   expect(asked).toBe(1);
   answer.resolve("works");
   const node = async () => (await coop.ports.board.read())?.nodes[0];
-  await expect.poll(node).toMatchObject({ report: { slots: 100 }, tokensLeftToday: 1_100 });
+  await expect.poll(node).toMatchObject({ report: { slots: 100 }, budget: { dayLeftTokens: 1_100 } });
   expect(asked).toBe(2);
 });

@@ -5,7 +5,6 @@ import { decodeAgentFrame, encodeFrame } from "@coop/protocol";
 import type { AgentFrame, Assign, Outgoing } from "@coop/protocol";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { dayOf } from "./fenced-store.ts";
 import { wordsOf } from "./testing/scripted-agent.ts";
 import type { NodeKey, ScriptedAgent } from "./testing/scripted-agent.ts";
 import { createTestCoop, join } from "./testing/test-coop.ts";
@@ -152,7 +151,7 @@ test(
             assert(state.kind === "leading", "the scheduler leads on");
             const held = [
               await coop.account(),
-              await coop.ports.attempts.nodeAccount(key.node, dayOf(Date.now())),
+              await coop.ports.attempts.nodeAccount(key.node, new Date().toISOString().slice(0, 10)),
             ];
             const isSettled = held.every(({ heldTokens }) => heldTokens === 0);
             return isSettled && state.runningAttempts === 0 && state.pendingJobs === 0;

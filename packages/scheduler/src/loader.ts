@@ -56,9 +56,9 @@ export function createLoader({ attempts, board, nodes, patience, tell, signal }:
       const current = new Set(
         registered.nodes.filter((node) => node.revokedAtMs === null).map((node) => node.id),
       );
-      for (const { identity, machine, report, tokensLeftToday } of known.snapshot?.nodes ?? []) {
+      for (const { identity, machine, report, budget } of known.snapshot?.nodes ?? []) {
         if (!current.has(identity.id)) continue;
-        tell({ kind: "node-joined", identity, machine, report, running: [], tokensLeftToday });
+        tell({ kind: "node-joined", identity, machine, report, running: [], budget });
         tell({ kind: "node-left", node: identity.id });
       }
     },

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { SchedulerDeps } from "./deps.ts";
+import { createCalendar } from "@coop/core";
+import type { ResolvedDeps, SchedulerDeps } from "./deps.ts";
 import { createGateway } from "./gateway.ts";
 import type { Gateway } from "./gateway.ts";
 import { createLeaderLoop } from "./leader-loop.ts";
@@ -21,9 +22,17 @@ export interface Scheduler {
   state(): SchedulerState;
 }
 
-/** Builds a scheduler. It does nothing before `run`; until it leads, its gateway refuses agents. */
+/**
+ * Builds a scheduler. It does nothing before `run`; until it leads, its gateway refuses agents.
+ * @throws OperationalError `unknown-time-zone`
+ */
 export function createScheduler(deps: SchedulerDeps): Scheduler {
-  const resolved = { ...deps, timing: { ...DEFAULT_TIMING, ...deps.timing } };
+  const { timeZone, ...rest } = deps;
+  const resolved: ResolvedDeps = {
+    ...rest,
+    timing: { ...DEFAULT_TIMING, ...deps.timing },
+    calendar: createCalendar(timeZone),
+  };
   const loop = createLeaderLoop(resolved, `scheduler_${randomUUID()}`);
   const gateway = createGateway(resolved, loop.role);
   return {

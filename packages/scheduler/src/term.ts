@@ -20,6 +20,7 @@ import { createLoader } from "./loader.ts";
 import type { NodeLink } from "./node-link.ts";
 import type { NodeSession } from "./node-session.ts";
 import { createMassLoss } from "./mass-loss.ts";
+import { createNodeBudgets } from "./node-budgets.ts";
 import { createPatience, periodically } from "./patience.ts";
 
 /** How a term ended: another scheduler leads, this one was stopped, or a bug showed. */
@@ -97,6 +98,7 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
     ...deps,
     attempts: attemptDeps,
     ends,
+    budgets: createNodeBudgets({ ...deps, store }),
     massLoss,
     patience,
     signal,
@@ -105,6 +107,7 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
   const assign = createAssigner({
     ...attemptDeps,
     ends,
+    calendar: deps.calendar,
     sessionOf: fleet.sessionOf,
     sessions: fleet.sessions,
     refreshBudget: fleet.refreshBudget,

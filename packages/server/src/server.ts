@@ -73,6 +73,7 @@ export async function startServer(
         clock: systemClock,
         random: systemRandom,
         serverIdentity: identity,
+        timeZone: settings.timeZone,
         address: publicUrl,
         log,
         metrics,

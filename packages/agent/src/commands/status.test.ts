@@ -26,6 +26,7 @@ const status: AgentStatus = {
     { name: "large", loaded: false, contextTokens: 8192, problem: "idle-timeout: hangs" },
   ],
   slots: 2,
+  budget: null,
   draining: false,
   running: [{ job: "job_1", epoch: 1, model: "small", startedAtMs: nowMs - 4_000, outputTokens: 120 }],
   updatedAtMs: nowMs,

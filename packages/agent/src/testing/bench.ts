@@ -39,6 +39,9 @@ export const report: NodeReport = {
   thermal: "nominal",
   power: "mains",
   tokensPerDay: null,
+  tokensPerMonth: null,
+  servingSecondsPerDay: 86_400,
+  availability: { kind: "open" },
   draining: false,
   unhealthy: {},
 };

@@ -1,5 +1,5 @@
 import { decodeTokensPerSecond, TIERS } from "@coop/core";
-import type { Calendar, Clock, FleetSnapshot, JobDesk, MemberStore, ModelReport, NodeView, Tier } from "@coop/core";
+import type { Calendar, Clock, FleetSnapshot, JobDesk, MemberStore, ModelReport, NodeReport, NodeView, Tier } from "@coop/core";
 import type { NodeRow } from "@coop/protocol";
 import { Hono } from "hono";
 import type { ApiContext, ApiEnv } from "../deps.ts";
@@ -50,9 +50,15 @@ function nodeRow(node: NodeView, ownerName: string): NodeRow {
     pressure: report.pressure,
     thermal: report.thermal,
     power: report.power,
-    tokensLeftToday: node.tokensLeftToday,
+    closed: closedOf(report),
+    budget: node.budget,
     models: report.models.map((model) => modelRow(node, model)),
   };
+}
+
+function closedOf({ availability }: NodeReport): NodeRow["closed"] {
+  if (availability.kind === "open") return null;
+  return { reason: availability.reason, untilMs: availability.untilMs };
 }
 
 function modelRow(node: NodeView, model: ModelReport): NodeRow["models"][number] {

@@ -105,7 +105,13 @@ export function buildNodeRow(changes: Partial<NodeRow> = {}): NodeRow {
     pressure: "normal",
     thermal: "nominal",
     power: "mains",
-    tokensLeftToday: null,
+    closed: null,
+    budget: {
+      dayLeftTokens: null,
+      dayEndsMs: NOON_MS + 12 * 3_600_000,
+      monthLeftTokens: null,
+      monthEndsMs: NOON_MS + 15 * 86_400_000,
+    },
     models: [],
     ...changes,
   };

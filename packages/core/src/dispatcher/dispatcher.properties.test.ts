@@ -1,6 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { assert } from "../assert.ts";
+import { leftTokens } from "../budget/node-budget.ts";
+import type { NodeBudget } from "../budget/node-budget.ts";
 import { referenceSeconds } from "../fairness/reference.ts";
 import { FAIR_WINDOW_S } from "../fairness/window.ts";
 import type { ModelReport, NodeReport } from "../fleet/node.ts";
@@ -10,6 +12,7 @@ import {
   buildJobSpec,
   buildModelCapacity,
   buildModelReport,
+  buildNodeBudget,
   buildNodeIdentity,
   buildNodeJoined,
   buildNodeReport,
@@ -58,6 +61,7 @@ type Step =
       readonly node: number;
       readonly report: NodeReport;
       readonly left: number | null;
+      readonly leftOfMonth: number | null;
     }
   | { readonly kind: "leave" | "remove"; readonly node: number }
   | { readonly kind: "wait"; readonly ms: number };
@@ -68,6 +72,8 @@ const anyReport: fc.Arbitrary<NodeReport> = fc
     speed: fc.constantFrom(10e9, 100e9, 500e9),
     slots: fc.nat(3),
     tokensPerDay: fc.option(fc.integer({ min: 0, max: 20_000 })),
+    tokensPerMonth: fc.option(fc.integer({ min: 0, max: 40_000 })),
+    paused: fc.boolean(),
     draining: fc.boolean(),
     pressure: fc.constantFrom("normal", "normal", "warning", "critical"),
     thermal: fc.constantFrom("nominal", "nominal", "serious", "critical"),
@@ -77,10 +83,12 @@ const anyReport: fc.Arbitrary<NodeReport> = fc
       { maxLength: 1 },
     ),
   })
-  .map(({ speed, sick, models, interference, draining, ...rest }) =>
+  .map(({ speed, sick, models, interference, draining, paused, ...rest }) =>
     buildNodeReport({
       ...rest,
       draining: draining && rest.slots === 3,
+      availability:
+        paused && rest.slots === 2 ? { kind: "closed", reason: "paused", untilMs: null } : { kind: "open" },
       modelMemoryBytes: 30e9,
       interference: { value: interference, basis: "prior" },
       unhealthy: Object.fromEntries(sick.map((name) => [name, "missed its canary"])),
@@ -134,11 +142,18 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
       node,
       report: anyReport,
       left: fc.option(fc.nat(40_000)),
+      leftOfMonth: fc.option(fc.nat(80_000)),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("leave", "remove"), node }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("wait" as const), ms: fc.nat(20_000) }) },
 );
+
+const budgetOf = ({ left, leftOfMonth }: Extract<Step, { left: unknown }>): NodeBudget => ({
+  ...buildNodeBudget(),
+  dayLeftTokens: left,
+  monthLeftTokens: leftOfMonth,
+});
 
 /** Plays steps against a dispatcher and keeps a plain account of jobs and nodes. */
 function createWorld() {
@@ -194,7 +209,7 @@ function createWorld() {
         const id = NODES[step.node];
         assert(id !== undefined, "the step names a node");
         if (step.kind === "report") {
-          return { kind: "node-reported", node: id, report: step.report, tokensLeftToday: step.left };
+          return { kind: "node-reported", node: id, report: step.report, budget: budgetOf(step) };
         }
         joined.add(id);
         for (const [job, attempt] of active) if (attempt.node === id) active.delete(job);
@@ -203,7 +218,7 @@ function createWorld() {
           name: id,
           owner: MEMBERS[step.node] ?? asMemberId("mem_x"),
         });
-        return buildNodeJoined({ identity, report: step.report, tokensLeftToday: step.left });
+        return buildNodeJoined({ identity, report: step.report, budget: budgetOf(step) });
       }
       case "leave":
       case "remove": {
@@ -302,7 +317,7 @@ describe("whatever happens", () => {
           for (const [id, view] of viewsOf(world)) {
             if (!effects.some((effect) => effect.node === id)) continue;
             expect(view.active.length).toBeLessThanOrEqual(view.report.slots);
-            if (view.tokensLeftToday !== null) expect(view.tokensLeftToday).toBeGreaterThanOrEqual(0);
+            expect(leftTokens(view.budget)).toBeGreaterThanOrEqual(0);
           }
           expect(before.size).toBeLessThanOrEqual(NODES.length);
         }

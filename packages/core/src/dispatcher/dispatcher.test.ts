@@ -5,6 +5,7 @@ import {
   buildJobSpec,
   buildModelCapacity,
   buildModelReport,
+  buildNodeBudget,
   buildNodeIdentity,
   buildNodeJoined,
   buildNodeReport,
@@ -241,7 +242,7 @@ describe("what is never traded", () => {
       kind: "node-reported",
       node: STUDIO,
       report: buildNodeReport(),
-      tokensLeftToday: null,
+      budget: buildNodeBudget(),
     });
     expect(placed(better)).toEqual([[spec.id, STUDIO]]);
   });
@@ -257,11 +258,14 @@ describe("what is never traded", () => {
   test("a token budget is never exceeded, not even by what is under way", () => {
     const { dispatcher } = start();
     dispatcher.step(
-      buildNodeJoined({ report: buildNodeReport({ tokensPerDay: 2_500 }), tokensLeftToday: 2_500 }),
+      buildNodeJoined({ report: buildNodeReport({ tokensPerDay: 2_500, tokensPerMonth: 9_000 }) }),
     );
     const specs = [job(), job(), job()];
     expect(specs.flatMap((spec) => submit(dispatcher, spec))).toHaveLength(2);
-    expect(dispatcher.snapshot().nodes[0]?.tokensLeftToday).toBe(2_500 - 2 * 976);
+    expect(dispatcher.snapshot().nodes[0]?.budget).toMatchObject({
+      dayLeftTokens: 2_500 - 2 * 976,
+      monthLeftTokens: 9_000 - 2 * 976,
+    });
     expect(placed(finish(dispatcher, specs[0] ?? job(), 50))).toEqual([[specs[2]?.id, STUDIO]]);
   });
 
@@ -376,7 +380,7 @@ describe("time and comings and goings", () => {
       kind: "node-reported",
       node: STUDIO,
       report: longer,
-      tokensLeftToday: null,
+      budget: buildNodeBudget(),
     });
     expect(placed(effects)).toEqual([[spec.id, STUDIO]]);
   });

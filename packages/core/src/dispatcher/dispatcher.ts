@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { assert, assertNever } from "../assert.ts";
+import { leftTokens } from "../budget/node-budget.ts";
 import { createFairCounters } from "../fairness/counters.ts";
 import { referenceSeconds } from "../fairness/reference.ts";
 import type { FleetSnapshot } from "../fleet/node.ts";
@@ -129,7 +130,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
     const { spec, node, model, chargedS } = attempt;
     attempts.delete(spec.id);
     endAttempt(attempt, usage, clock.now());
-    if (usage !== null && node.tokensLeftToday !== null) budgetGrowths += 1;
+    if (usage !== null && leftTokens(node.budget) !== Infinity) budgetGrowths += 1;
     const report = node.report.models.find((known) => known.name === model);
     const servedS =
       served === null || report === undefined
@@ -194,10 +195,10 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       case "node-reported": {
         const node = nodes.get(event.node);
         if (node === undefined) return false;
-        const leftBefore = node.tokensLeftToday;
-        const changed = takeReport(node, event.report, event.tokensLeftToday, nowMs);
+        const leftBefore = leftTokens(node.budget);
+        const changed = takeReport(node, event.report, event.budget, nowMs);
         if (changed) changes += 1;
-        if ((node.tokensLeftToday ?? Infinity) > (leftBefore ?? Infinity)) budgetGrowths += 1;
+        if (leftTokens(node.budget) > leftBefore) budgetGrowths += 1;
         return true;
       }
       case "node-left":

@@ -1,3 +1,4 @@
+import type { NodeBudget } from "../budget/node-budget.ts";
 import type { JobSpec, Usage } from "../job/job.ts";
 import type { AttemptPhase, Machine, NodeIdentity, NodeReport } from "../fleet/node.ts";
 import type { Placement } from "../placement/explanation.ts";
@@ -26,13 +27,13 @@ export type DispatchEvent =
         readonly startedAtMs: number;
         readonly outputTokens: number;
       }[];
-      readonly tokensLeftToday: number | null;
+      readonly budget: NodeBudget;
     }
   | {
       readonly kind: "node-reported";
       readonly node: NodeId;
       readonly report: NodeReport;
-      readonly tokensLeftToday: number | null;
+      readonly budget: NodeBudget;
     }
   /** The node disconnected; its attempts stay active until each ends or is resumed. It gets nothing new. */
   | { readonly kind: "node-left"; readonly node: NodeId }

@@ -1,3 +1,5 @@
+import { leftTokens, spendTokens } from "../budget/node-budget.ts";
+import type { NodeBudget } from "../budget/node-budget.ts";
 import { movePrice, spend, startPace } from "../budget/pace.ts";
 import type { BudgetPace } from "../budget/pace.ts";
 import { tierOfModel } from "../catalogue/tiers.ts";
@@ -43,7 +45,7 @@ export interface FleetNode {
   connected: boolean;
   lastSeenMs: number;
   /** As reported, less the holds of what was assigned since. */
-  tokensLeftToday: number | null;
+  budget: NodeBudget;
   readonly attempts: Map<JobId, Attempt>;
   readonly uses: Map<string, Use>;
   pace: BudgetPace;
@@ -74,7 +76,7 @@ export function createFleetNode(
     readonly identity: NodeIdentity;
     readonly machine: Machine;
     readonly report: NodeReport;
-    readonly tokensLeftToday: number | null;
+    readonly budget: NodeBudget;
   },
   nowMs: number,
 ): FleetNode {
@@ -86,7 +88,7 @@ export function createFleetNode(
     tiers: tiersOf(joined.report),
     connected: true,
     lastSeenMs: nowMs,
-    tokensLeftToday: joined.tokensLeftToday,
+    budget: joined.budget,
     attempts: new Map(),
     uses: new Map(),
     pace: startPace(nowMs),
@@ -101,19 +103,14 @@ export function createFleetNode(
 }
 
 /** Takes in a report. Answers whether the node may now serve what it could not before, or the reverse. */
-export function takeReport(
-  node: FleetNode,
-  report: NodeReport,
-  tokensLeftToday: number | null,
-  nowMs: number,
-): boolean {
+export function takeReport(node: FleetNode, report: NodeReport, budget: NodeBudget, nowMs: number): boolean {
   const before = [node.open, node.ready.join(), node.report.slots].join();
   const sameModels =
     report.models.length === node.report.models.length &&
     report.models.every((model, index) => isAlike(model, node.report.models[index]));
   node.report = report;
   node.lastSeenMs = nowMs;
-  node.tokensLeftToday = tokensLeftToday;
+  node.budget = budget;
   if (!sameModels) {
     node.tiers = tiersOf(report);
     node.modelsVersion += 1;
@@ -135,7 +132,7 @@ export const hasFreeSlot = (node: FleetNode): boolean => node.attempts.size < no
 export function startAttempt(attempt: Attempt, holdsTokens: boolean, nowMs: number): void {
   const { node, spec, model } = attempt;
   node.attempts.set(spec.id, attempt);
-  if (holdsTokens && node.tokensLeftToday !== null) node.tokensLeftToday -= holdTokens(spec);
+  if (holdsTokens) node.budget = spendTokens(node.budget, holdTokens(spec));
   const startsPerSecond = useOf(node, model, nowMs).startsPerSecond + 1000 / USE_MEMORY_MS;
   node.uses.set(model, { lastUseMs: nowMs, lastStartMs: nowMs, startsPerSecond });
   forgetPlan(node);
@@ -147,7 +144,7 @@ export function endAttempt(attempt: Attempt, usage: Usage | null, nowMs: number)
   node.attempts.delete(spec.id);
   const held = holdTokens(spec);
   const used = usage === null ? held : usage.promptTokens + usage.outputTokens;
-  if (node.tokensLeftToday !== null) node.tokensLeftToday += held - used;
+  node.budget = spendTokens(node.budget, used - held);
   node.pace = spend(node.pace, used);
   const use = node.uses.get(model);
   if (use !== undefined) use.lastUseMs = nowMs;
@@ -213,8 +210,9 @@ function useOf(node: FleetNode, model: string, nowMs: number): ModelUse {
 }
 
 function tokenPriceS(node: FleetNode, nowMs: number): number {
-  if (node.tokensLeftToday === null) return 0;
-  node.pace = movePrice(node.pace, node.tokensLeftToday, nowMs);
+  const left = leftTokens(node.budget);
+  if (left === Infinity) return 0;
+  node.pace = movePrice(node.pace, left, nowMs);
   return node.pace.priceS;
 }
 
@@ -233,7 +231,7 @@ export const viewOf = (node: FleetNode): NodeView => ({
     maxOutputTokens: attempt.spec.maxOutputTokens,
     outputTokens: attempt.outputTokens,
   })),
-  tokensLeftToday: node.tokensLeftToday,
+  budget: node.budget,
   tiers: node.tiers,
 });
 

@@ -1,3 +1,4 @@
+import { leftTokens } from "../budget/node-budget.ts";
 import { FAIR_WINDOW_S, isInWindow, OVERTAKES_MAX } from "../fairness/window.ts";
 import type { FairCounters } from "../fairness/counters.ts";
 import type { Candidate, PlacementOption } from "../placement/candidate.ts";
@@ -51,8 +52,7 @@ export interface KindLimits {
 
 export function limitsOf(usable: UsableModels): KindLimits {
   let budgetTokens = 0;
-  for (const { tokensLeftToday } of usable.nodes)
-    budgetTokens = Math.max(budgetTokens, tokensLeftToday ?? Infinity);
+  for (const { budget } of usable.nodes) budgetTokens = Math.max(budgetTokens, leftTokens(budget));
   return { contextTokens: usable.mostContextTokens, budgetTokens };
 }
 
@@ -194,8 +194,9 @@ export function candidateOf(
     for (const { node, index } of models) {
       const report = node.report.models[index];
       if (report === undefined || report.contextTokens < job.contextTokens) continue;
-      if (node.tokensLeftToday !== null && node.tokensLeftToday < job.holdTokens) continue;
-      if (node.report.tokensPerDay !== null && node.report.tokensPerDay < job.holdTokens) continue;
+      if (leftTokens(node.budget) < job.holdTokens) continue;
+      if ((node.report.tokensPerDay ?? Infinity) < job.holdTokens) continue;
+      if ((node.report.tokensPerMonth ?? Infinity) < job.holdTokens) continue;
       if (excluded.length > 0 && excluded.includes(node.identity.id)) continue;
       const option = makeOption(node.index, index, report);
       bestS = Math.min(bestS, aloneS(option));

@@ -1,3 +1,4 @@
+import { leftTokens } from "../budget/node-budget.ts";
 import { isInWindow } from "../fairness/window.ts";
 import { createListPass } from "../placement/choose.ts";
 import type { Choice, ListPass } from "../placement/choose.ts";
@@ -101,8 +102,7 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
     isInWindow(state.counters.servedS(candidate.spec.member), gathering.leastServedS(node));
   // What started earlier in the pass may have taken what was left of a budget.
   const mayUse = (candidate: RoundCandidate, node: number): boolean =>
-    (state.nodeAt(node).tokensLeftToday ?? Infinity) >= candidate.job.holdTokens &&
-    isItsTurn(candidate, node);
+    leftTokens(state.nodeAt(node).budget) >= candidate.job.holdTokens && isItsTurn(candidate, node);
   const view = { pass, gathering, isItsTurn };
   const { candidates } = gathering;
   pass.begin(candidates.slice(0, pricingJobs(state.fleet().length)));

@@ -1,3 +1,4 @@
+import type { NodeBudget } from "../budget/node-budget.ts";
 import type { Capability, MemberId, NodeId, Tier } from "../terms.ts";
 
 /** A capacity figure and where it comes from. `prior`: from catalogue and formula. `measured`: fitted to real jobs. */
@@ -71,13 +72,31 @@ export interface NodeReport {
   readonly pressure: "normal" | "warning" | "critical";
   readonly thermal: "nominal" | "fair" | "serious" | "critical" | "unknown";
   readonly power: "mains" | "battery" | "unknown";
-  /** Owner's limit on tokens (prompt and output) served a day, null for none. */
+  /** Owner's limit on tokens (prompt and output) served a day, null for none. Days and months are the co-op's. */
   readonly tokensPerDay: number | null;
-  /** The owner asked to take nothing new, or the agent is stopping. */
+  /** The same for a calendar month. */
+  readonly tokensPerMonth: number | null;
+  /** Of an average day, the seconds in which the owner lets it serve; 86,400 without serving hours. */
+  readonly servingSecondsPerDay: number;
+  /** Whether its owner lets it take anything new at present. */
+  readonly availability: NodeAvailability;
+  /** The agent is stopping. */
   readonly draining: boolean;
   /** Engine faults that make a model unusable now, by model name; empty when healthy. */
   readonly unhealthy: Readonly<Record<string, string>>;
 }
+
+/** Why an owner's settings let a node take nothing new. */
+export const CLOSED_REASONS = ["paused", "outside-hours", "owner-active"] as const;
+
+export type NodeAvailability =
+  | { readonly kind: "open" }
+  | {
+      readonly kind: "closed";
+      readonly reason: (typeof CLOSED_REASONS)[number];
+      /** When it is open again, ms since the Unix epoch; null when that is not known. */
+      readonly untilMs: number | null;
+    };
 
 /** A node as its registration knows it. */
 export interface NodeIdentity {
@@ -107,8 +126,7 @@ export interface NodeView {
   readonly connected: boolean;
   readonly lastSeenMs: number;
   readonly active: readonly ActiveAttempt[];
-  /** Tokens of the day's token budget not used or held, null for no limit. */
-  readonly tokensLeftToday: number | null;
+  readonly budget: NodeBudget;
   /** Tier that the scheduler gives each model, by model name. */
   readonly tiers: Readonly<Record<string, Tier>>;
 }

@@ -6,6 +6,7 @@ import {
   buildJobSpec,
   buildModelCapacity,
   buildModelReport,
+  buildNodeBudget,
   buildNodeIdentity,
   buildNodeReport,
   buildNodeView,
@@ -130,7 +131,9 @@ test("could be served is what an explanation does not call impossible, in any fl
     draining: flag,
     tight: flag,
     tokensPerDay: fc.constantFrom(null, 10, 10_000),
-    tokensLeftToday: fc.constantFrom(null, 5, 10_000),
+    tokensPerMonth: fc.constantFrom(null, 10, 10_000),
+    dayLeftTokens: fc.constantFrom(null, 5, 10_000),
+    paused: flag,
   });
   const job = fc.record({
     privacy: fc.constantFrom("own" as const, "coop" as const, "any" as const),
@@ -141,17 +144,22 @@ test("could be served is what an explanation does not call impossible, in any fl
     fc.property(fc.array(node, { maxLength: 3 }), job, (drawn, { privacy, tier, sees }) => {
       const spec = buildJobSpec({ privacy, target: { kind: "tier", tier }, needs: sees ? ["vision"] : [] });
       const nodes = drawn.map(
-        ({ models, mine, away, draining, tight, tokensPerDay, tokensLeftToday }, index) =>
+        (
+          { models, mine, away, draining, tight, tokensPerDay, tokensPerMonth, dayLeftTokens, paused },
+          index,
+        ) =>
           buildNodeView({
             identity: buildNodeIdentity({
               id: asNodeId(`node_${index}`),
               ...(mine && { owner: spec.member }),
             }),
             connected: !away,
-            tokensLeftToday,
+            budget: { ...buildNodeBudget(), dayLeftTokens },
             report: buildNodeReport({
               draining,
               tokensPerDay,
+              tokensPerMonth,
+              availability: paused ? { kind: "closed", reason: "paused", untilMs: null } : { kind: "open" },
               modelMemoryBytes: tight ? 1e9 : 88e9,
               unhealthy: models.some(({ faulty }) => faulty) ? { m0: "broken" } : {},
               models: models.map(({ big, cloud, loaded, blind, short }, at) =>

@@ -1,3 +1,4 @@
+import { CLOSED_REASONS } from "../fleet/node.ts";
 import type { NodeId, Tier } from "../terms.ts";
 
 /** Why a node cannot take a job. `ever: false` in `Refusal` marks what no waiting can change. */
@@ -14,6 +15,7 @@ export const REFUSAL_REASONS = [
   "no-free-slot",
   "disconnected",
   "draining",
+  ...CLOSED_REASONS,
   "excluded-after-failure",
   "model-unhealthy",
   "memory-pressure",

@@ -1,8 +1,14 @@
 import { describe, expect, test } from "vitest";
-import type { NodeReport, NodeView } from "../fleet/node.ts";
+import type { CLOSED_REASONS, NodeReport, NodeView } from "../fleet/node.ts";
 import type { JobSpec } from "../job/job.ts";
 import { asMemberId, asNodeId } from "../terms.ts";
-import { buildJobSpec, buildModelReport, buildNodeReport, buildNodeView } from "../testing/index.ts";
+import {
+  buildJobSpec,
+  buildModelReport,
+  buildNodeBudget,
+  buildNodeReport,
+  buildNodeView,
+} from "../testing/index.ts";
 import { REFUSAL_REASONS } from "./explanation.ts";
 import type { Refusal } from "./explanation.ts";
 import { modelAnswersTo, modelRefusals, nodeRefusals } from "./feasible.ts";
@@ -24,6 +30,17 @@ function refusals(
 }
 
 const reporting = (changes: Partial<NodeReport>): Partial<NodeView> => ({ report: buildNodeReport(changes) });
+const closed = (reason: (typeof CLOSED_REASONS)[number], untilMs: number | null): Partial<NodeView> =>
+  reporting({ availability: { kind: "closed", reason, untilMs } });
+const SIX = Date.UTC(2026, 2, 1, 18);
+function leaving({
+  tokensPerDay = null,
+  tokensPerMonth = null,
+  ...left
+}: Partial<Pick<NodeReport, "tokensPerDay" | "tokensPerMonth"> & NodeView["budget"]>): Partial<NodeView> {
+  const report = buildNodeReport({ tokensPerDay, tokensPerMonth });
+  return { report, budget: { ...buildNodeBudget(report), ...left } };
+}
 const serving = (changes: Parameters<typeof buildModelReport>[0]) =>
   reporting({ models: [buildModelReport(changes)] });
 
@@ -72,9 +89,27 @@ const cases: readonly [Refusal["reason"], "passes" | "stays", Partial<JobSpec>, 
       "budget-spent",
       "passes",
       {},
-      { ...reporting({ tokensPerDay: 10_000 }), tokensLeftToday: 975 },
-      /has 975 left today/,
+      leaving({ tokensPerDay: 10_000, dayLeftTokens: 975 }),
+      /has 975 of this day left, until 2026-03-02 00:00 UTC/,
     ],
+    ["budget-too-small", "stays", {}, reporting({ tokensPerMonth: 900 }), /serves 900 a month/],
+    [
+      "budget-spent",
+      "passes",
+      {},
+      leaving({ tokensPerDay: 10_000, tokensPerMonth: 20_000, monthLeftTokens: 975 }),
+      /has 975 of this month left, until 2026-04-01 00:00 UTC/,
+    ],
+    ["paused", "passes", {}, closed("paused", null), /^studio is paused by its owner$/],
+    ["paused", "passes", {}, closed("paused", SIX), /paused by its owner until 2026-03-01 18:00 UTC$/],
+    [
+      "outside-hours",
+      "passes",
+      {},
+      closed("outside-hours", SIX),
+      /no serving hours now before 2026-03-01 18:00 UTC$/,
+    ],
+    ["owner-active", "passes", {}, closed("owner-active", null), /in use by its owner/],
     ["no-free-slot", "passes", {}, reporting({ slots: 0 }), /has no slot/],
     ["disconnected", "passes", {}, { connected: false }, /not connected/],
     ["draining", "passes", {}, reporting({ draining: true }), /takes nothing new/],
@@ -130,7 +165,7 @@ describe("what is not refused", () => {
     ["a loaded model larger than the memory set aside since", {}, reporting({ modelMemoryBytes: 1e9 })],
     ["a cloud model for a job that allows it", { privacy: "any" }, serving({ cloud: true })],
     ["a tier above the one asked for", {}, serving({ name: "qwen3:32b" })],
-    ["the last token of a budget", {}, { ...reporting({ tokensPerDay: 976 }), tokensLeftToday: 976 }],
+    ["the last token of a budget", {}, reporting({ tokensPerDay: 976, tokensPerMonth: 976 })],
   ] as const)("%s", (_, spec, view) => {
     expect(refusals(spec, view)).toEqual([]);
   });

@@ -1,4 +1,5 @@
-import type { ModelReport, NodeView } from "../fleet/node.ts";
+import { assertNever } from "../assert.ts";
+import type { ModelReport, NodeAvailability, NodeView } from "../fleet/node.ts";
 import { holdTokens } from "../job/job.ts";
 import type { JobSpec } from "../job/job.ts";
 import type { Capability, NodeId } from "../terms.ts";
@@ -11,14 +12,14 @@ import type { Refusal, RefusalReason } from "./explanation.ts";
  */
 
 /** What feasibility looks at, of a node. */
-export type NodeConditions = Pick<
-  NodeView,
-  "identity" | "report" | "connected" | "tokensLeftToday" | "tiers"
->;
+export type NodeConditions = Pick<NodeView, "identity" | "report" | "connected" | "budget" | "tiers">;
 
 /** Made once, when a refusal first needs it: each takes 46 us, and its tables 5 MB that an agent never uses. */
 let grouped: Intl.NumberFormat | null = null;
 const count = (value: number): string => (grouped ??= new Intl.NumberFormat("en-US")).format(value);
+/** Members read it wherever they are: in one time zone, which it names. */
+const instant = (atMs: number): string =>
+  `${new Date(atMs).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
 
 const never = (reason: RefusalReason, detail: string): Refusal => ({ reason, passing: false, detail });
@@ -79,6 +80,7 @@ export function openRefusals({ report, identity, connected }: NodeConditions): R
   const found: Refusal[] = [];
   if (!connected) found.push(notNow("disconnected", `${identity.name} is not connected`));
   if (report.draining) found.push(notNow("draining", `${identity.name} takes nothing new`));
+  found.push(...closedRefusals(identity.name, report.availability));
   if (report.slots < 1) found.push(notNow("no-free-slot", `${identity.name} has no slot`));
   if (report.pressure === "critical") {
     found.push(notNow("memory-pressure", `memory pressure on ${identity.name} is critical`));
@@ -87,23 +89,41 @@ export function openRefusals({ report, identity, connected }: NodeConditions): R
   return found;
 }
 
-function budgetRefusals(spec: JobSpec, node: NodeConditions): Refusal[] {
+/** What the node's owner has to do with it, so that a member knows what to wait for. */
+function closedRefusals(name: string, availability: NodeAvailability): Refusal[] {
+  if (availability.kind === "open") return [];
+  const { reason, untilMs } = availability;
+  const when = (word: string): string => (untilMs === null ? "" : ` ${word} ${instant(untilMs)}`);
+  switch (reason) {
+    case "paused":
+      return [notNow(reason, `${name} is paused by its owner${when("until")}`)];
+    case "outside-hours":
+      return [notNow(reason, `${name} has no serving hours now${when("before")}`)];
+    case "owner-active":
+      return [notNow(reason, `${name} is in use by its owner, who comes first on it`)];
+  }
+  return assertNever(reason);
+}
+
+/** The owner's token budget: what it can never take, or what it cannot take before the day or the month is over. */
+function budgetRefusals(spec: JobSpec, { identity, report, budget }: NodeConditions): Refusal[] {
   const hold = holdTokens(spec);
-  const { name } = node.identity;
-  const { tokensPerDay } = node.report;
-  if (tokensPerDay !== null && hold > tokensPerDay) {
-    return [
-      never(
-        "budget-too-small",
-        `may take ${count(hold)} tokens, ${name} serves ${count(tokensPerDay)} a day`,
-      ),
-    ];
+  const takes = `may take ${count(hold)} tokens, ${identity.name}`;
+  const spans = [
+    { name: "day", limit: report.tokensPerDay, left: budget.dayLeftTokens, endsMs: budget.dayEndsMs },
+    { name: "month", limit: report.tokensPerMonth, left: budget.monthLeftTokens, endsMs: budget.monthEndsMs },
+  ];
+  const tooSmall = spans.filter(({ limit }) => limit !== null && hold > limit);
+  if (tooSmall.length > 0) {
+    return tooSmall.map(({ name, limit }) =>
+      never("budget-too-small", `${takes} serves ${count(limit ?? 0)} a ${name}`),
+    );
   }
-  if (node.tokensLeftToday !== null && hold > node.tokensLeftToday) {
-    const left = Math.max(0, node.tokensLeftToday);
-    return [notNow("budget-spent", `may take ${count(hold)} tokens, ${name} has ${count(left)} left today`)];
-  }
-  return [];
+  return spans.flatMap(({ name, left, endsMs }) => {
+    if (left === null || hold <= left) return [];
+    const has = `has ${count(Math.max(0, left))} of this ${name} left, until ${instant(endsMs)}`;
+    return [notNow("budget-spent", `${takes} ${has}`)];
+  });
 }
 
 /** Refusals that every job of the same target, endpoint, privacy and needs meets. */

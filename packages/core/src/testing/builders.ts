@@ -7,6 +7,7 @@ import type {
   NodeReport,
   NodeView,
 } from "../fleet/node.ts";
+import type { NodeBudget } from "../budget/node-budget.ts";
 import type { JobSpec } from "../job/job.ts";
 import type { DispatchEvent } from "../dispatcher/events.ts";
 import { asJobId, asMemberId, asNodeId } from "../terms.ts";
@@ -83,6 +84,9 @@ export function buildNodeReport(changes: Partial<NodeReport> = {}): NodeReport {
     thermal: "nominal",
     power: "mains",
     tokensPerDay: null,
+    tokensPerMonth: null,
+    servingSecondsPerDay: 86_400,
+    availability: { kind: "open" },
     draining: false,
     unhealthy: {},
     ...changes,
@@ -106,6 +110,16 @@ export function buildNodeIdentity(changes: Partial<NodeIdentity> = {}): NodeIden
   return { id: asNodeId("node_studio"), name: "studio", owner: asMemberId("mem_owner"), ...changes };
 }
 
+/** All of the budget that a report names is left; day and month are those of the manual clock's start, in UTC. */
+export const buildNodeBudget = (
+  limits: Partial<Pick<NodeReport, "tokensPerDay" | "tokensPerMonth">> = {},
+): NodeBudget => ({
+  dayLeftTokens: limits.tokensPerDay ?? null,
+  dayEndsMs: Date.UTC(2026, 2, 2),
+  monthLeftTokens: limits.tokensPerMonth ?? null,
+  monthEndsMs: Date.UTC(2026, 3, 1),
+});
+
 /** An idle connected node of the fleet snapshot; tiers follow from its models unless given. */
 export function buildNodeView(changes: Partial<NodeView> = {}): NodeView {
   const report = changes.report ?? buildNodeReport();
@@ -116,7 +130,7 @@ export function buildNodeView(changes: Partial<NodeView> = {}): NodeView {
     connected: true,
     lastSeenMs: NOON_MS,
     active: [],
-    tokensLeftToday: report.tokensPerDay,
+    budget: buildNodeBudget(report),
     tiers: Object.fromEntries(report.models.map((model) => [model.name, tierOfModel(model)])),
     ...changes,
   };
@@ -133,7 +147,7 @@ export function buildNodeJoined(
     machine: buildMachine(),
     report,
     running: [],
-    tokensLeftToday: report.tokensPerDay,
+    budget: buildNodeBudget(report),
     ...changes,
   };
 }

@@ -83,6 +83,7 @@ export async function startTestScheduler(
     ...ports,
     random: createSeededRandom(1),
     serverIdentity: identity,
+    timeZone: "UTC",
     address: () => `http://127.0.0.1:${port}`,
     log: logInto(logged),
     metrics,
