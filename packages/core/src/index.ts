@@ -3,6 +3,7 @@ export * from "./terms.ts";
 export * from "./clock.ts";
 export * from "./calendar.ts";
 export * from "./assert.ts";
+export { nearestNames } from "./nearest-names.ts";
 export * from "./operational-error.ts";
 export * from "./job/job.ts";
 export * from "./job/output.ts";

@@ -3,12 +3,7 @@ import { readConfig } from "./config.ts";
 
 describe("readConfig", () => {
   it("serves on loopback with both roles and its own Redis when nothing is said", () => {
-    expect(
-      readConfig(
-        { COOP_HOME: "/data/coop", COOP_CACHE: "/cache", COOP_TIME_ZONE: "Europe/Stockholm" },
-        "linux",
-      ),
-    ).toEqual({
+    expect(readConfig({ COOP_HOME: "/data/coop", COOP_CACHE: "/cache" }, "linux")).toEqual({
       home: "/data/coop",
       cache: "/cache",
       host: "127.0.0.1",
@@ -16,9 +11,17 @@ describe("readConfig", () => {
       roles: ["api", "scheduler"],
       publicUrl: null,
       redisUrl: null,
-      timeZone: "Europe/Stockholm",
+      settingsPath: "/data/coop/coop.yaml",
+      machineTimeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      timeZone: null,
       logLevel: "info",
     });
+  });
+
+  it("takes the settings from elsewhere, and a time zone that goes before theirs", () => {
+    expect(
+      readConfig({ COOP_SETTINGS: "/etc/coop.yaml", COOP_TIME_ZONE: "Europe/Stockholm" }, "linux"),
+    ).toMatchObject({ settingsPath: "/etc/coop.yaml", timeZone: "Europe/Stockholm" });
   });
 
   it("takes an IPv6 address in brackets", () => {

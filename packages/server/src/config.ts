@@ -2,6 +2,8 @@ import { isAbsolute, join } from "node:path";
 import { homedir } from "node:os";
 import { OperationalError } from "@coop/core";
 import { z } from "zod";
+import { SETTINGS_FILE } from "./settings/load.ts";
+import { isTimeZone } from "./settings/time-zone.ts";
 
 export type Role = "api" | "scheduler";
 
@@ -19,8 +21,12 @@ export interface ServerConfig {
   readonly publicUrl: string | null;
   /** null: an embedded Redis of our own. */
   readonly redisUrl: string | null;
-  /** IANA name; months and days of quotas and budgets begin at its midnight. */
-  readonly timeZone: string;
+  /** Path of the co-op's `coop.yaml`. */
+  readonly settingsPath: string;
+  /** The time zone of this machine; stands in where `coop.yaml` names none. */
+  readonly machineTimeZone: string;
+  /** Takes the place of the time zone in `coop.yaml`; null: nothing does. */
+  readonly timeZone: string | null;
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
 
@@ -38,6 +44,7 @@ const environmentSchema = z.object({
     .url({ protocol: /^https?$/, error: "must be an http(s) URL, such as https://coop.example" })
     .optional(),
   REDIS_URL: z.string().min(1).optional(),
+  COOP_SETTINGS: z.string().min(1).optional(),
   COOP_TIME_ZONE: z.string().optional(),
   COOP_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
@@ -71,17 +78,20 @@ export function readConfig(
   const cut = values.COOP_LISTEN.lastIndexOf(":");
   const port = Number(values.COOP_LISTEN.slice(cut + 1));
   if (port > 65_535) throw badConfig("COOP_LISTEN", `port ${port} is above 65535`);
-  const timeZone = values.COOP_TIME_ZONE ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (!isTimeZone(timeZone))
+  const timeZone = values.COOP_TIME_ZONE ?? null;
+  if (timeZone !== null && !isTimeZone(timeZone))
     throw badConfig("COOP_TIME_ZONE", `"${timeZone}" is no IANA time zone, such as Europe/Stockholm`);
+  const home = values.COOP_HOME ?? join(dataDirectory(platform, values.XDG_DATA_HOME, homedir()), "coop");
   return {
-    home: values.COOP_HOME ?? join(dataDirectory(platform, values.XDG_DATA_HOME, homedir()), "coop"),
+    home,
     cache: values.COOP_CACHE ?? join(cacheDirectory(platform, values.XDG_CACHE_HOME, homedir()), "coop"),
     host: values.COOP_LISTEN.slice(0, cut).replace(/^\[(.*)\]$/, "$1"),
     port,
     roles: readRoles(values.COOP_ROLES),
     publicUrl: values.COOP_PUBLIC_URL?.replace(/\/+$/, "") ?? null,
     redisUrl: values.REDIS_URL ?? null,
+    settingsPath: values.COOP_SETTINGS ?? join(home, SETTINGS_FILE),
+    machineTimeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     timeZone,
     logLevel: values.COOP_LOG_LEVEL,
   };
@@ -93,14 +103,6 @@ function readRoles(text: string): readonly Role[] {
     if (role === "api" || role === "scheduler") return role;
     throw badConfig("COOP_ROLES", `"${role}" is no role; use api, scheduler or both with a comma`);
   });
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone.length > 0;
-  } catch {
-    return false;
-  }
 }
 
 const badConfig = (variable: string, problem: string): OperationalError =>

@@ -1,11 +1,27 @@
-/** PROGRAM: the co-op's server. Says on stdout when it is ready; logs JSON lines to stderr. */
+/**
+ * PROGRAM: the co-op's server. Says on stdout when it is ready; logs JSON lines to stderr.
+ * `check-settings [FILE]` only tells whether a `coop.yaml` can be read.
+ */
 import { OperationalError } from "@coop/core";
 import { destination, pino } from "pino";
 import { readConfig } from "./config.ts";
+import type { ServerConfig } from "./config.ts";
 import { startServer } from "./server.ts";
+import { checkSettings } from "./settings/load.ts";
 
 async function main(): Promise<void> {
   const config = readConfig(process.env, process.platform);
+  const [command, file] = process.argv.slice(2);
+  if (command === "check-settings") await check(file ?? config.settingsPath, config);
+  else await serve(config);
+}
+
+async function check(path: string, config: ServerConfig): Promise<void> {
+  await checkSettings(path, config.machineTimeZone);
+  process.stdout.write(`${path}: everything in it can be read\n`);
+}
+
+async function serve(config: ServerConfig): Promise<void> {
   const log = pino({ level: config.logLevel, base: null }, destination(2));
   const server = await startServer(config, log);
   if (server.newOperatorKey !== null)

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { createAdaptorServer } from "@hono/node-server";
 import { API_DEFAULTS, createApi, createIds, PENDING_CAPS } from "@coop/api";
-import { DEFAULT_SETTINGS, OperationalError } from "@coop/core";
+import { OperationalError } from "@coop/core";
 import type { Clock, CoopSettings, Log, Random } from "@coop/core";
 import { createMetrics } from "@coop/metrics";
 import { NODE_SOCKET_PATH } from "@coop/protocol";
@@ -17,6 +17,7 @@ import { Hono } from "hono";
 import type { ServerConfig } from "./config.ts";
 import { ensureOperatorKey } from "./operator.ts";
 import { loadSecrets } from "./secrets.ts";
+import { loadSettings } from "./settings/load.ts";
 
 export interface RunningServer {
   readonly url: string;
@@ -52,7 +53,7 @@ export async function startServer(
   timing: Partial<SchedulerTiming> = {},
 ): Promise<RunningServer> {
   await mkdir(config.home, { recursive: true, mode: 0o700 });
-  const settings: CoopSettings = { ...DEFAULT_SETTINGS, timeZone: config.timeZone };
+  const settings = await settingsInForce(config);
   await using undo = new AsyncDisposableStack();
   const { identity, pepper } = await loadSecrets(join(config.home, "server"));
   const address = await redisAddress(config, log, undo);
@@ -112,6 +113,11 @@ export async function startServer(
   if (api) undo.defer(() => api.stop());
   const parts = undo.move();
   return { url: localUrl, newOperatorKey, failed, stop: () => parts.disposeAsync() };
+}
+
+async function settingsInForce(config: ServerConfig): Promise<CoopSettings> {
+  const settings = await loadSettings(config.settingsPath, config.machineTimeZone);
+  return { ...settings, timeZone: config.timeZone ?? settings.timeZone };
 }
 
 async function redisAddress(
