@@ -2,7 +2,7 @@
 // Runs a task of this repository on a machine that has only Node 18+ and npm.
 // Plain JavaScript without dependencies: it runs on the host's Node, before anything is installed.
 //
-//   node scripts/run.mjs <start|test|check|demo|bench|build|coop|agent> [arguments]
+//   node scripts/run.mjs <start|test|check|demo|bench|build|dashboards|coop|agent> [arguments]
 //
 // toolchain.mjs     Node and pnpm, fetched into .tools when missing
 // dependencies.mjs  pnpm install when the lockfile changed
@@ -26,6 +26,7 @@ const programs = {
   test: ["node_modules/vitest/vitest.mjs", "run"],
   bench: ["test/bench/main.ts"],
   build: ["deploy/build/main.ts", "all"],
+  dashboards: ["grafana/generate.ts"],
 };
 
 /**

@@ -88,7 +88,7 @@ export function createAssigner(deps: AssignDeps): (assignment: Assignment) => Pr
       allowedNodes: allowedNodes(spec, node, deps.sessions()),
       promptTokensMax: spec.promptTokensMax,
     });
-    metrics.dispatched(Math.max(0, clock.now() - spec.submittedAtMs) / 1000);
+    metrics.dispatched(spec.askedTier, Math.max(0, clock.now() - spec.submittedAtMs) / 1000);
   };
 
   return async (assignment) => {

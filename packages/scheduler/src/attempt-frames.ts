@@ -1,4 +1,4 @@
-import { failurePolicy } from "@coop/core";
+import { failurePolicy, tierOfModel } from "@coop/core";
 import type { NodeId, Usage } from "@coop/core";
 import { INITIAL_CREDIT_BYTES, MAX_AGENT_FRAME_BYTES } from "@coop/protocol";
 import type { AgentFrame } from "@coop/protocol";
@@ -28,7 +28,7 @@ type Frame<Kind extends AttemptFrame["kind"]> = Extract<AttemptFrame, { kind: Ki
 export function createAttemptFrames(
   deps: AttemptDeps & { readonly ends: AttemptEnds },
 ): (session: NodeSession, frame: AttemptFrame, bytes: number) => void {
-  const { clock, log, table, tell, store, ends, own } = deps;
+  const { clock, log, metrics, table, tell, store, ends, own } = deps;
   const foreignEnds = new Map<NodeId, number>();
 
   const foreign = async (ref: AttemptRef, session: NodeSession, frame: AttemptFrame): Promise<void> => {
@@ -85,6 +85,9 @@ export function createAttemptFrames(
       case "appended":
       case "duplicate":
         if (seq > attempt.lastSeq) {
+          if (attempt.lastSeq === 0) {
+            metrics.firstOutput(attempt.spec.askedTier, (clock.now() - attempt.spec.submittedAtMs) / 1000);
+          }
           attempt.lastSeq = seq;
           attempt.outputBytes += frameBytes;
           attempt.outputTokens += tokens;
@@ -134,6 +137,17 @@ export function createAttemptFrames(
   const done = async (attempt: Attempt, session: NodeSession, frame: Frame<"done">): Promise<void> => {
     if (missesOutput(attempt, session, frame.lastSeq)) return;
     const usage = believedUsage(frame.usage, attempt.spec, attempt.outputBytes);
+    const { identity, report } = session;
+    const model = report.models.find(({ name }) => name === attempt.model);
+    if (model !== undefined) {
+      const place = {
+        node: identity.name,
+        owner: identity.owner,
+        model: model.name,
+        tier: tierOfModel(model),
+      };
+      metrics.attemptDone(place, usage, frame.timings);
+    }
     await ends.finish(attempt, {
       kind: "succeeded",
       finishReason: frame.finishReason,

@@ -18,7 +18,7 @@ export interface LeaderLoop {
 
 /** Campaigns for the lead and holds a term while it lasts. A lead that cannot be renewed in time is given up. */
 export function createLeaderLoop(deps: ResolvedDeps, candidate: string): LeaderLoop {
-  const { clock, leadership, log, timing } = deps;
+  const { clock, leadership, log, metrics, timing } = deps;
   let role: Role = { kind: "following", leader: null };
 
   const stepDown = async (leader: string | null): Promise<void> => {
@@ -26,6 +26,7 @@ export function createLeaderLoop(deps: ResolvedDeps, candidate: string): LeaderL
     role = { kind: "following", leader };
     if (was.kind !== "leading") return;
     log.warn({ fence: was.term.fence, leader }, "stepping down");
+    metrics.leading(false);
     await was.term.close(leader);
   };
 
@@ -35,6 +36,7 @@ export function createLeaderLoop(deps: ResolvedDeps, candidate: string): LeaderL
       return;
     }
     log.info({ fence }, "taking the lead");
+    metrics.leading(true);
     role = { kind: "leading", term: createTerm(deps, fence), untilMs };
   };
 

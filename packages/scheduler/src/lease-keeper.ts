@@ -79,6 +79,7 @@ export function createLeaseKeeper(deps: LeaseKeeperDeps): LeaseKeeper {
     }
     for (const ref of report.fenced) await stop(ref);
     for (const lapsed of report.lapsed) {
+      metrics.leaseLost();
       sendTo(lapsed.node, { kind: "cancel", job: lapsed.job, epoch: lapsed.epoch });
       await ends.fail(lapsed, {
         failure: "node-lost",

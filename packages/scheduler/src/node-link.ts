@@ -67,9 +67,10 @@ export function createNodeLink(socket: WebSocket, stream: Corkable, deps: NodeLi
   };
   const beforeWrite = createTurnBatch(stream);
   const write = (frame: SchedulerFrame): void => {
-    metrics.frame("to-agent", frame.kind);
+    const text = encodeFrame(frame);
+    metrics.frame("to-agent", frame.kind, Buffer.byteLength(text));
     beforeWrite();
-    socket.send(encodeFrame(frame));
+    socket.send(text);
   };
 
   socket.on("message", (data, isBinary) => {
@@ -80,7 +81,7 @@ export function createNodeLink(socket: WebSocket, stream: Corkable, deps: NodeLi
   });
   const read = (text: string): void => {
     const decoded = decodeAgentFrame(text);
-    metrics.frame("from-agent", decoded.kind === "frame" ? decoded.frame.kind : decoded.kind);
+    metrics.frame("from-agent", decoded.kind === "frame" ? decoded.frame.kind : decoded.kind, Buffer.byteLength(text));
     switch (decoded.kind) {
       case "frame":
         return deps.onFrame(decoded.frame, text.length);

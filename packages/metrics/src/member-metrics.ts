@@ -1,0 +1,42 @@
+import { Gauge } from "prom-client";
+import type { Registry } from "prom-client";
+
+/** What a member's month looks like. */
+export interface MemberFigures {
+  /** The member's id: names stay in the co-op. */
+  readonly member: string;
+  readonly usedTokens: number;
+  readonly heldTokens: number;
+  /** With credit; null for no limit. */
+  readonly limitTokens: number | null;
+  readonly creditTokens: number;
+}
+
+/** Quotas of members. Whoever may read the metrics sees how much each member used. */
+export interface MemberMetrics {
+  /** Shows these members in place of those before. */
+  showMembers(members: readonly MemberFigures[]): void;
+}
+
+export function createMemberMetrics(registry: Registry): MemberMetrics {
+  const gauge = (name: string, help: string) =>
+    new Gauge({ name, help, labelNames: ["member"], registers: [registry] });
+  const used = gauge("coop_member_quota_used_tokens", "Tokens that a member was charged this month.");
+  const held = gauge("coop_member_quota_held_tokens", "Tokens that a member's jobs under way hold.");
+  const limit = gauge(
+    "coop_member_quota_limit_tokens",
+    "Tokens that a member may use this month, credit included. Absent without a limit.",
+  );
+  const credit = gauge("coop_member_credit_tokens", "Quota that a member earned or was granted this month.");
+  return {
+    showMembers(members) {
+      for (const shown of [used, held, limit, credit]) shown.reset();
+      for (const { member, ...figures } of members) {
+        used.set({ member }, figures.usedTokens);
+        held.set({ member }, figures.heldTokens);
+        credit.set({ member }, figures.creditTokens);
+        if (figures.limitTokens !== null) limit.set({ member }, figures.limitTokens);
+      }
+    },
+  };
+}
