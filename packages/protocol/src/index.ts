@@ -14,3 +14,5 @@ export * from "./ledger.ts";
 export * from "./placement.ts";
 export * from "./openai-request.ts";
 export * from "./openai-answer.ts";
+export * from "./usage.ts";
+export * from "./statement.ts";
