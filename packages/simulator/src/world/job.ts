@@ -14,6 +14,8 @@ export interface SimJob {
   readonly outputTokens: number;
   /** What its prompt begins with; null when it shares nothing with any other. */
   readonly prefix: Prefix | null;
+  /** Leading prompt tokens that some earlier job has in common with it: the most that a cache could spare. */
+  readonly sharedTokens: number;
 }
 
 /**

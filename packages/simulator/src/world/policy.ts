@@ -24,8 +24,6 @@ export interface Policy {
   readonly step: (event: DispatchEvent) => readonly Start[];
   /** Models to load or unload ahead of jobs. Left out: loads happen when jobs start. */
   readonly wishes?: () => readonly MemoryWish[];
-  /** When it wants a `tick`, ms of the world's clock; null or left out: never. */
-  readonly nextWakeMs?: () => number | null;
 }
 
 export interface Start {
@@ -41,8 +39,8 @@ export interface PolicyMaker {
   /** Who goes where by what rule, in one sentence for a report. */
   readonly summary: string;
   /**
-   * `jobs`: hears `job-pending`, `job-gone`, `attempt-ended`, `node-joined`, `node-left` and `tick`, and sees the
-   * rest in the world's view. `all`: hears reports and progress too.
+   * `jobs`: hears `job-pending`, `job-gone`, `attempt-ended`, `node-joined` and `node-left`, and sees the rest in
+   * the world's view. `all`: hears reports, progress and a `tick` a second while jobs wait, too.
    */
   readonly hears: "jobs" | "all";
   readonly create: (world: PolicyWorld) => Policy;
