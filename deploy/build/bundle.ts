@@ -1,4 +1,4 @@
-import { chmod, cp, mkdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { build } from "rolldown";
 import { pack } from "./pack.ts";
@@ -33,21 +33,34 @@ async function bundle({ name, source, folders }: Program, directory: string): Pr
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   await build({
-    input: { main: join(packages, source) },
+    input: { program: join(packages, source) },
     platform: "node",
+    transform: { target: `node${OLDEST_NODE}` },
     logLevel: "warn",
     output: {
       dir: directory,
       format: "esm",
-      banner: (chunk) => (chunk.isEntry ? "#!/usr/bin/env node" : ""),
       chunkFileNames: "[name]-[hash].js",
     },
   });
   for (const { from, to } of folders)
     await cp(join(packages, from), join(directory, to), { recursive: true });
   await writeFile(join(directory, "package.json"), packageJson(name));
-  await chmod(join(directory, "main.js"), 0o755);
+  await writeFile(join(directory, "main.js"), entry(name), { mode: 0o755 });
 }
+
+/** Tells an older Node what is missing, in words that it can read; the program itself it could not even parse. */
+const entry = (name: string): string => `\
+#!/usr/bin/env node
+if (Number(process.versions.node.split(".")[0]) < ${OLDEST_NODE}) {
+  console.error(
+    "coop ${name} needs Node ${OLDEST_NODE} or newer; this is " + process.version + " (" + process.execPath + ").\\n" +
+      "Install a newer one and run the same command again: brew install node (macOS), or a package from nodejs.org.",
+  );
+  process.exit(1);
+}
+await import("./program.js");
+`;
 
 const packageJson = (name: string): string =>
   `${JSON.stringify(
