@@ -3,18 +3,18 @@ import type { Log, Random } from "@coop/core";
 import { Agent } from "../agent.ts";
 import type { AgentStop } from "../agent.ts";
 import { createCapacityFile, watchHandOver } from "../capacity-store.ts";
+import { Closing } from "../closing.ts";
 import type { AgentConfig } from "../config.ts";
 import { parseOllamaHost } from "../engines/ollama/host.ts";
 import { createOllamaEngine } from "../engines/ollama/ollama.ts";
 import type { AgentIdentity } from "../identity.ts";
-import { readIdentity, writeIdentity } from "../identity.ts";
-import { joinCoop, parseJoinToken } from "../join.ts";
 import { KeepAwake, wakefulnessOf } from "../keep-awake.ts";
 import type { generateLimits } from "../generate-limits.ts";
 import { startNodeReporter } from "../node-report.ts";
 import type { NodeReporterDeps } from "../node-report.ts";
 import type { Probe } from "../probe/probe.ts";
 import { createSystemProbe } from "../probe/system-probe.ts";
+import { settleIdentity } from "../settle-identity.ts";
 import { createSlots } from "../slots.ts";
 import { StatusKeeper } from "../status-keeper.ts";
 import { isLive, readStatus } from "../status.ts";
@@ -44,9 +44,6 @@ export interface EnginePatience {
   readonly canaries: NonNullable<NodeReporterDeps["canaries"]>;
 }
 
-/** Longest wait for the server to answer a join, ms. */
-const joinLimitMs = 30_000;
-
 /**
  * Joins if asked to, then serves until it is stopped.
  * @throws OperationalError with what is wrong and what to do: not joined, a join that was refused, another agent
@@ -56,7 +53,8 @@ export async function start(options: StartOptions): Promise<void> {
   const { config } = options;
   const engineHost = parseOllamaHost(config.engineUrl);
   await assertAlone(config.home, options.timing.now());
-  const identity = await settleIdentity(options);
+  const { drain, abort } = options.stop;
+  const identity = await settleIdentity({ ...options, signal: AbortSignal.any([drain, abort]) });
   const end = await serve(options, engineHost, {
     ...identity,
     plaintextAllowed: identity.plaintextAllowed || config.plaintextAllowed,
@@ -71,7 +69,7 @@ async function serve(
 ): Promise<SupervisionEnd> {
   const { config, timing, random, log, say, stop } = options;
   const { home } = config;
-  await using closing = new AsyncDisposableStack();
+  await using closing = new Closing();
   const engine = createOllamaEngine({ host: engineHost, timing, log });
   closing.defer(() => engine.close());
   const slots = createSlots(config.slots ?? config.engineSlots ?? 1);
@@ -117,34 +115,6 @@ async function serve(
   await status.open();
   closing.defer(watchHandOver({ home, log, onHandOver: () => agent.lookAgain() }));
   return await agent.run(stop);
-}
-
-/** The identity from an earlier join, or from the one that is asked for now. */
-async function settleIdentity({ config, joinToken, say, stop }: StartOptions): Promise<AgentIdentity> {
-  const known = await readIdentity(config.home);
-  if (joinToken === null) {
-    if (known !== null) return known;
-    throw new OperationalError(
-      "not-joined",
-      "This machine has not joined a co-op yet. Whoever runs the co-op gets a join token with `coop invite-node`; " +
-        "then run `agent start --join TOKEN`.",
-    );
-  }
-  const { name, plaintextAllowed } = config;
-  const signal = AbortSignal.any([stop.drain, stop.abort, AbortSignal.timeout(joinLimitMs)]);
-  const outcome = await joinCoop({ token: joinToken, name, plaintextAllowed, signal });
-  if (outcome.kind === "joined") {
-    await writeIdentity(config.home, outcome.identity);
-    say(`joined as ${outcome.identity.name}`);
-    return outcome.identity;
-  }
-  const isSpent =
-    outcome.reason === "used" || outcome.reason === "expired" || outcome.reason === "unknown-token";
-  if (isSpent && known !== null && parseJoinToken(joinToken)?.serverId === known.serverId) {
-    say(`joined before as ${known.name}`);
-    return known;
-  }
-  throw new OperationalError(`join-${outcome.reason}`, outcome.message);
 }
 
 /** Two agents with one identity would push each other off the server for ever. */
