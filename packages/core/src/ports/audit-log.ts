@@ -26,6 +26,6 @@ export interface AuditLog {
   last(): Promise<AuditEntry | null>;
   /** `stale`: another entry came first; nothing was written. */
   append(entry: AuditEntry): Promise<"appended" | "stale">;
-  /** Entries after a number, oldest first; 0: from the first on. */
-  page(afterSeq: number, limit: number): Promise<readonly AuditEntry[]>;
+  /** Entries after so many, in the order in which they stand; 0: from the first on. */
+  page(after: number, limit: number): Promise<readonly AuditEntry[]>;
 }
