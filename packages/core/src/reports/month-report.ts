@@ -181,14 +181,18 @@ const energyOf = (nodes: readonly NodeUsage[]): Amount =>
   sumKnown(nodes.map(({ name, energyCost }) => ({ name: name ?? "", amount: energyCost })));
 
 /** Every node that belonged to the co-op in the month. */
-function fleetMonth({ nodes, period, settings: { money } }: MonthBasis, all: UsageSum): FleetMonth {
+function fleetMonth(basis: MonthBasis, all: UsageSum): FleetMonth {
+  const {
+    nodes,
+    period,
+    settings: { money },
+  } = basis;
   const busyMs = new Map(all.nodes.list().map(({ key, nodeMs }) => [key, nodeMs]));
   const months = nodes.flatMap((node) => nodeMonth(node, busyMs.get(node.id) ?? 0, period, money) ?? []);
   const servingMs = months.reduce((sum, node) => sum + node.servingMs, 0);
   const usage = all.days.total();
   const fixed = fixedCosts({ settings: { money }, period }, months, 1, 1);
-  const energy = sumKnown(months.map(({ name, busyCost }) => ({ name, amount: busyCost })));
-  const cost = together(energy, fixed.total);
+  const cost = together(energyOf(nodesUsed(all, basis)), fixed.total);
   return {
     tokens: tokensOf(usage),
     servingMs,

@@ -20,6 +20,9 @@ const dayOfUtc = (atMs: number): string => new Date(atMs).toISOString().slice(0,
 /** @param day `YYYY-MM-DD` */
 export const dayAfter = (day: string): string => dayOfUtc(Date.parse(`${day}T00:00:00Z`) + DAY_MS);
 
+/** @param day `YYYY-MM-DD` */
+export const dayBefore = (day: string): string => dayOfUtc(Date.parse(`${day}T00:00:00Z`) - DAY_MS);
+
 /** @param month `YYYY-MM` */
 export function monthAfter(month: string): string {
   const [year = 0, number = 0] = month.split("-").map(Number);
