@@ -3,7 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type {
+  Accounting,
   AttemptStore,
+  AuditLog,
   Clock,
   FleetBoard,
   JobDesk,
@@ -15,6 +17,7 @@ import type {
 } from "@coop/core";
 import {
   createManualClock,
+  createMemoryAuditLog,
   createMemoryFleetBoard,
   createMemoryJobStore,
   createMemoryLeadership,
@@ -34,7 +37,9 @@ export interface ContractPorts {
   readonly board: FleetBoard;
   readonly wakeUps: WakeUps;
   readonly desk: JobDesk;
+  readonly accounting: Accounting;
   readonly attempts: AttemptStore;
+  readonly audit: AuditLog;
 }
 
 /** One kind of store under contract. */
@@ -63,7 +68,9 @@ async function memory(): Promise<ContractStore> {
         wakeUps,
         members,
         desk: jobs,
+        accounting: jobs.accounting,
         attempts: jobs,
+        audit: createMemoryAuditLog(),
         nodes: createMemoryNodeRegistry(wakeUps.publish),
         board: createMemoryFleetBoard(leadership.fence),
         [Symbol.asyncDispose]: async () => {},

@@ -3,6 +3,7 @@ import { JOIN_PATH } from "@coop/protocol";
 import { Hono } from "hono";
 import { routePath } from "hono/route";
 import { createAdmission } from "./admission.ts";
+import { audited } from "./audit/audited.ts";
 import { authenticate, operatorsOnly } from "./authenticate.ts";
 import type { ApiContext, ApiDeps, ApiEnv } from "./deps.ts";
 import { chatCompletions } from "./dialects/openai/chat.ts";
@@ -13,10 +14,12 @@ import { createFollowing } from "./following.ts";
 import { createKeyUse } from "./key-use.ts";
 import { openapiRoutes } from "./openapi/routes.ts";
 import { adminRoutes } from "./routes/admin.ts";
+import { auditRoutes } from "./routes/audit.ts";
 import { fleetRoutes } from "./routes/fleet.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { join } from "./routes/join.ts";
+import { settingsInForce } from "./routes/settings.ts";
 import { problemBody, problemHeaders, ProblemError } from "./problem.ts";
 
 export interface Api {
@@ -55,7 +58,9 @@ export function createApi(deps: ApiDeps): Api {
   app.get("/v1/models/*", getModel(fleet));
   app.route("/v1/jobs", jobRoutes({ ...deps, fleet, admit }));
   app.route("/v1", fleetRoutes({ ...deps, fleet, calendar }));
-  app.use("/admin/*", member, operatorsOnly);
+  app.use("/admin/*", member, operatorsOnly, audited(deps));
+  app.route("/admin/audit", auditRoutes(deps));
+  app.get("/admin/settings", settingsInForce(deps));
   app.route("/admin", adminRoutes({ ...deps, calendar }));
   app.post(JOIN_PATH, join(deps));
   app.route("/", healthRoutes(deps));

@@ -17,6 +17,7 @@ import type {
 import type { Metrics } from "@coop/metrics";
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
+import type { AuditTrail } from "./audit/trail.ts";
 import type { Ids } from "./ids.ts";
 
 /** Limits and times that hold unless a request or the co-op says otherwise. */
@@ -70,6 +71,7 @@ export interface ApiDeps {
   readonly nodes: NodeRegistry;
   readonly ledger: LedgerReader;
   readonly board: FleetBoard;
+  readonly audit: AuditTrail;
   readonly serverIdentity: ServerIdentity;
   /** Key of the HMAC under which secrets are stored. */
   readonly pepper: Uint8Array;
@@ -88,10 +90,13 @@ export interface Caller {
   readonly key: KeyRecord;
 }
 
-/** What a request carries through its handlers. `streamEnded` resolves when a streamed answer is over. */
+/**
+ * What a request carries through its handlers. `streamEnded` resolves when a streamed answer is over, `bodyText` is
+ * the body where it was read before its handler.
+ */
 export interface ApiEnv {
   Bindings: Partial<HttpBindings>;
-  Variables: { caller: Caller; streamEnded?: Promise<void> };
+  Variables: { caller: Caller; streamEnded?: Promise<void>; bodyText?: Promise<string> };
 }
 
 export type ApiContext = Context<ApiEnv>;

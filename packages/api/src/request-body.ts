@@ -20,7 +20,7 @@ export interface JsonBody {
  * @throws ProblemError 413 as soon as it is too large, 400 when it is not UTF-8, not JSON or too deep.
  */
 export async function readJson(c: ApiContext): Promise<JsonBody> {
-  const text = await readText(c.req.raw);
+  const text = await (c.get("bodyText") ?? readBodyText(c.req.raw));
   if (text.trim() === "")
     throw badRequest("The body is empty; send a JSON object.", undefined, "invalid_json");
   const depth = jsonDepth(text);
@@ -45,7 +45,11 @@ export async function readJson(c: ApiContext): Promise<JsonBody> {
   }
 }
 
-async function readText(request: Request): Promise<string> {
+/**
+ * Reads the body as text, once.
+ * @throws ProblemError 413 as soon as it is too large, 400 when it is not UTF-8 or breaks off
+ */
+export async function readBodyText(request: Request): Promise<string> {
   const declared = request.headers.get("content-length");
   if (Number(declared ?? 0) > MAX_BODY_BYTES) throw tooLarge();
   const decoder = new TextDecoder("utf-8", { fatal: true });

@@ -11,6 +11,8 @@ export * from "./turn-batch.ts";
 export * from "./join.ts";
 export * from "./http.ts";
 export * from "./ledger.ts";
+export * from "./audit.ts";
+export * from "./settings.ts";
 export * from "./placement.ts";
 export * from "./openai-request.ts";
 export * from "./openai-answer.ts";

@@ -25,6 +25,8 @@ const ONE = {
   zombies: "zombies",
   /** Stream: one entry a settlement; the deltas of each entry sum to zero. */
   ledger: "ledger",
+  /** List: operators' acts, JSON, oldest first; each carries the hash of the one before. */
+  audit: "audit",
   /** Hash: a member as JSON, by id. */
   members: "members",
   /** Hash: a member's id, by name. */
@@ -88,6 +90,7 @@ export function createKeys(prefix: string) {
     deadlines: one("deadlines"),
     zombies: one("zombies"),
     ledger: one("ledger"),
+    audit: one("audit"),
     members: one("members"),
     disabledMembers: one("disabledMembers"),
     nodes: one("nodes"),

@@ -19,6 +19,7 @@ export type ScriptName =
   | "settle-node"
   | "settle-absent"
   | "sweep"
+  | "append-audit"
   | "campaign"
   | "resign"
   | "publish-fleet"

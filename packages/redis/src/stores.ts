@@ -2,6 +2,7 @@ import {
   defaultStorePolicy,
   OperationalError,
   type AttemptStore,
+  type AuditLog,
   type Clock,
   type FleetBoard,
   type JobDesk,
@@ -15,6 +16,7 @@ import {
   type WakeUps,
 } from "@coop/core";
 import type { Redis } from "ioredis";
+import { createAuditLog } from "./audit-log.ts";
 import { openConnection, type ConnectionUse } from "./connection.ts";
 import { requireFitRedis } from "./fitness.ts";
 import { createFleetBoard } from "./fleet-board.ts";
@@ -53,6 +55,7 @@ export interface Stores extends AsyncDisposable {
   readonly members: MemberStore;
   readonly nodes: NodeRegistry;
   readonly ledger: LedgerReader;
+  readonly audit: AuditLog;
   readonly board: FleetBoard;
   readonly leadership: Leadership;
   /** Keeps BullMQ as the jobs are; the leading scheduler runs it. */
@@ -101,6 +104,7 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
       members: createMemberStore(desk, keys, runForDesk),
       nodes: createNodeRegistry(desk, keys, runForDesk),
       ledger: createLedgerReader(desk, keys, policy.nodeAccountKeptMs),
+      audit: createAuditLog(desk, keys, runForDesk),
       board: createFleetBoard(scheduler, keys, runForScheduler),
       leadership: createLeadership(keys, runForScheduler),
       projector: createProjector({

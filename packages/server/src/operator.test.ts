@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createIds, parseKey } from "@coop/api";
+import { createAuditTrail, createIds, parseKey } from "@coop/api";
 import { asMemberId, assert } from "@coop/core";
 import type { KeyRecord, Member } from "@coop/core";
-import { createManualClock, createMemoryMemberStore } from "@coop/core/testing";
+import { createManualClock, createMemoryAuditLog, createMemoryMemberStore } from "@coop/core/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ensureOperatorKey, OPERATOR_KEY_FILE } from "./operator.ts";
 
@@ -16,19 +16,20 @@ afterEach(() => rm(home, { recursive: true }));
 function setUp() {
   const clock = createManualClock();
   const members = createMemoryMemberStore();
+  const audit = createAuditTrail({ log: createMemoryAuditLog(), key: randomBytes(32), clock });
   const ensure = () =>
-    ensureOperatorKey({ members, ids: createIds(clock), clock, pepper: randomBytes(32), home });
+    ensureOperatorKey({ members, ids: createIds(clock), clock, pepper: randomBytes(32), home, audit });
   const known = async (): Promise<{ readonly key: KeyRecord; readonly member: Member }> => {
     const text = (await readFile(join(home, OPERATOR_KEY_FILE), "utf8")).trim();
     const found = await members.key(parseKey(text)?.id ?? "");
     assert(found !== null, "the file has a key of the co-op");
     return found;
   };
-  return { clock, members, ensure, known };
+  return { audit, clock, members, ensure, known };
 }
 
 test("the first start writes an operator's key, readable by its user only; later ones leave it", async () => {
-  const { ensure, known } = setUp();
+  const { audit, ensure, known } = setUp();
   const path = join(home, OPERATOR_KEY_FILE);
   expect(await ensure()).toBe(path);
   expect((await stat(path)).mode & 0o777).toBe(0o600);
@@ -36,6 +37,12 @@ test("the first start writes an operator's key, readable by its user only; later
   expect(first.member).toMatchObject({ name: "operator", role: "operator" });
   expect(await ensure()).toBeNull();
   expect(await known()).toEqual(first);
+  expect(
+    (await audit.page(0, 10)).map(({ actor, act, target, phase }) => [actor, act, target, phase]),
+  ).toEqual([
+    ["server", "keys.create", first.member.id, "asked"],
+    ["server", "keys.create", first.key.id, "done"],
+  ]);
 });
 
 test("a key that was revoked or has expired gets a successor", async () => {

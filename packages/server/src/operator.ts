@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { digestSecret, makeKey, parseKey } from "@coop/api";
-import type { Ids } from "@coop/api";
+import type { AuditTrail, Ids } from "@coop/api";
 import { assert } from "@coop/core";
 import type { Clock, KeyRecord, Member, MemberStore } from "@coop/core";
 import { isMissing } from "./file-errors.ts";
@@ -16,6 +16,7 @@ interface OperatorDeps {
   readonly clock: Clock;
   readonly pepper: Uint8Array;
   readonly home: string;
+  readonly audit: AuditTrail;
 }
 
 /**
@@ -32,6 +33,14 @@ export async function ensureOperatorKey(deps: OperatorDeps): Promise<string | nu
   }
   const operator = await ensureOperator(deps);
   const id = deps.ids.key();
+  const act = { actor: "server", key: null, act: "keys.create" } as const;
+  const asked = await deps.audit.record({
+    ...act,
+    target: operator.id,
+    phase: "asked",
+    of: null,
+    detail: "{}",
+  });
   const { text, secret } = makeKey(id, deps.ids.secret());
   await deps.members.addKey({
     id,
@@ -44,6 +53,7 @@ export async function ensureOperatorKey(deps: OperatorDeps): Promise<string | nu
     revokedAtMs: null,
   });
   await writeFile(path, `${text}\n`, { mode: 0o600 });
+  await deps.audit.record({ ...act, target: id, phase: "done", of: asked.seq, detail: "{}" });
   return path;
 }
 

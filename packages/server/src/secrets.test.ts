@@ -16,13 +16,18 @@ describe("loadSecrets", () => {
     const all = await Promise.all(Array.from({ length: 8 }, () => loadSecrets(join(directory, "server"))));
     expect(new Set(all.map((secrets) => secrets.identity.serverId)).size).toBe(1);
     expect(new Set(all.map((secrets) => Buffer.from(secrets.pepper).toString("hex"))).size).toBe(1);
-    expect((await readdir(join(directory, "server"))).toSorted()).toEqual(["identity.pem", "pepper"]);
+    expect(new Set(all.map((secrets) => Buffer.from(secrets.auditKey).toString("hex"))).size).toBe(1);
+    expect((await readdir(join(directory, "server"))).toSorted()).toEqual([
+      "audit-key",
+      "identity.pem",
+      "pepper",
+    ]);
   });
 
   it("keeps them from other users", async () => {
     await loadSecrets(directory);
-    expect((await stat(join(directory, "pepper"))).mode & 0o077).toBe(0);
-    expect((await stat(join(directory, "identity.pem"))).mode & 0o077).toBe(0);
+    for (const name of ["pepper", "audit-key", "identity.pem"])
+      expect((await stat(join(directory, name))).mode & 0o077, name).toBe(0);
   });
 
   it("signs so that the published key verifies, under an id that is the key's hash", async () => {

@@ -16,6 +16,8 @@ export interface Secrets {
   readonly identity: ServerIdentity;
   /** Key of the HMAC under which API keys are stored. */
   readonly pepper: Uint8Array;
+  /** Key of the HMAC that chains the audit log. */
+  readonly auditKey: Uint8Array;
 }
 
 /** Reads the secrets below `directory`, making each on first use. Safe when several processes start at once. */
@@ -23,9 +25,15 @@ export async function loadSecrets(directory: string): Promise<Secrets> {
   const pem = await readOrCreate(join(directory, "identity.pem"), () =>
     generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }),
   );
-  const pepper = await readOrCreate(join(directory, "pepper"), () => randomBytes(32).toString("hex"));
-  return { identity: serverIdentity(pem), pepper: Buffer.from(pepper.trim(), "hex") };
+  return {
+    identity: serverIdentity(pem),
+    pepper: await randomKey(join(directory, "pepper")),
+    auditKey: await randomKey(join(directory, "audit-key")),
+  };
 }
+
+const randomKey = async (path: string): Promise<Uint8Array> =>
+  Buffer.from((await readOrCreate(path, () => randomBytes(32).toString("hex"))).trim(), "hex");
 
 function serverIdentity(pem: string): ServerIdentity {
   const privateKey = createPrivateKey(pem);

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { createAdaptorServer } from "@hono/node-server";
-import { API_DEFAULTS, createApi, createIds, PENDING_CAPS } from "@coop/api";
+import { API_DEFAULTS, createApi, createAuditTrail, createIds, PENDING_CAPS } from "@coop/api";
 import { OperationalError } from "@coop/core";
 import type { Clock, CoopSettings, Log, Random } from "@coop/core";
 import { createMetrics } from "@coop/metrics";
@@ -55,14 +55,15 @@ export async function startServer(
   await mkdir(config.home, { recursive: true, mode: 0o700 });
   const settings = await settingsInForce(config);
   await using undo = new AsyncDisposableStack();
-  const { identity, pepper } = await loadSecrets(join(config.home, "server"));
+  const { identity, pepper, auditKey } = await loadSecrets(join(config.home, "server"));
   const address = await redisAddress(config, log, undo);
   const vault = createVault({ directory: join(config.home, "server", "vault"), clock: systemClock });
   const stores = await openStores({ ...address, prefix: KEY_PREFIX, vault, clock: systemClock, log });
   undo.defer(() => stores.close());
   const ids = createIds(systemClock);
+  const audit = createAuditTrail({ log: stores.audit, key: auditKey, clock: systemClock });
   const newOperatorKey = config.roles.includes("api")
-    ? await ensureOperatorKey({ members: stores.members, ids, clock: systemClock, pepper, home: config.home })
+    ? await ensureOperatorKey({ ...stores, ids, clock: systemClock, pepper, home: config.home, audit })
     : null;
 
   let url = config.publicUrl ?? "";
@@ -84,6 +85,7 @@ export async function startServer(
   const api = config.roles.includes("api")
     ? createApi({
         ...stores,
+        audit,
         clock: systemClock,
         ids,
         serverIdentity: identity,

@@ -23,11 +23,11 @@ export interface AuditedDeps {
  */
 export function audited(deps: AuditedDeps): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    const act = actOf(c);
-    if (act === null) return next();
+    const route = changingRoute(c);
+    if (route === null) return next();
     const { member, key } = c.get("caller");
-    const { detail, named } = await readAct(c);
-    const by = { actor: member.id, key: key.id, act };
+    const { detail, named } = await readAct(c, route.path);
+    const by = { actor: member.id, key: key.id, act: route.act };
     const target = await targetOf(deps.members, named);
     const asked = await deps.audit.record({ ...by, target, phase: "asked", of: null, detail });
     await next();
@@ -35,25 +35,41 @@ export function audited(deps: AuditedDeps): MiddlewareHandler<ApiEnv> {
   };
 }
 
-/** Null for what only reads, and where there is no such route. */
-function actOf(c: ApiContext): string | null {
+/** The route's pattern and what doing it is called; null for what only reads, and where there is no such route. */
+function changingRoute(c: ApiContext): { readonly path: string; readonly act: string } | null {
   if (onlyReads(c.req.method)) return null;
   const route = matchedRoutes(c).at(-1);
   if (route === undefined || route.method === "ALL") return null;
   const act = ACTS.get(`${route.method} ${route.path}`);
   assert(act !== undefined, `${route.method} ${route.path} has a name in the audit log`);
-  return act;
+  return { path: route.path, act };
 }
 
 const namedInBody = z.object({ member: z.string() });
 
 /** What was asked, and which member, key or node it named. */
-async function readAct(c: ApiContext): Promise<{ readonly detail: string; readonly named: string | null }> {
-  const inPath = c.req.param("id") ?? null;
+async function readAct(
+  c: ApiContext,
+  pattern: string,
+): Promise<{ readonly detail: string; readonly named: string | null }> {
+  const inPath = idInPath(c.req.path, pattern);
   const body = await bodyOf(c);
   const inBody = namedInBody.safeParse(body);
   const detail = JSON.stringify(body === undefined ? {} : discreet(body));
   return { detail, named: inPath ?? (inBody.success ? inBody.data.member : null) };
+}
+
+/** What stands at the pattern's `:id`; the framework tells it to the route's own handler only. */
+function idInPath(path: string, pattern: string): string | null {
+  const at = pattern.split("/").indexOf(":id");
+  if (at < 0) return null;
+  const text = path.split("/")[at] ?? "";
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return text;
+    throw error;
+  }
 }
 
 /** The body's value; undefined where there is none or it cannot be read, of which the route tells the operator. */

@@ -1,5 +1,6 @@
 import { JOIN_PATH } from "@coop/protocol";
 import { ADMINISTRATION } from "./administration.ts";
+import { OVERSIGHT } from "./audit.ts";
 import { INFERENCE } from "./inference.ts";
 import { JOBS } from "./jobs.ts";
 import { json, JSON_TYPE } from "./operation.ts";
@@ -108,5 +109,6 @@ export const OPERATIONS: readonly Operation[] = [
   ...JOBS,
   ...FLEET,
   ...ADMINISTRATION,
+  ...OVERSIGHT,
   ...OTHERS,
 ];

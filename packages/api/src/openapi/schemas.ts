@@ -1,5 +1,7 @@
 import {
   addMemberRequestSchema,
+  auditListSchema,
+  auditVerificationSchema,
   chatCompletionChunkSchema,
   chatCompletionRequestSchema,
   chatCompletionSchema,
@@ -28,6 +30,7 @@ import {
   problemSchema,
   quotaSchema,
   rotateKeyRequestSchema,
+  settingsViewSchema,
   submitJobRequestSchema,
 } from "@coop/protocol";
 import { z } from "zod";
@@ -35,6 +38,8 @@ import { z } from "zod";
 /** The shapes of the HTTP surface by the names that its description gives them: the very ones that bodies are read with. */
 export const SCHEMAS = {
   AddMemberRequest: addMemberRequestSchema,
+  AuditList: auditListSchema,
+  AuditVerification: auditVerificationSchema,
   ChatCompletion: chatCompletionSchema,
   ChatCompletionChunk: chatCompletionChunkSchema,
   ChatCompletionRequest: chatCompletionRequestSchema,
@@ -69,6 +74,7 @@ export const SCHEMAS = {
     scheduler: z.enum(["seen", "never-seen", "unknown"]),
   }),
   RotateKeyRequest: rotateKeyRequestSchema,
+  Settings: settingsViewSchema,
   SubmitJobRequest: submitJobRequestSchema,
 } as const satisfies Readonly<Record<string, z.ZodType>>;
 

@@ -13,6 +13,7 @@ import type {
 } from "@coop/core";
 import {
   createManualClock,
+  createMemoryAuditLog,
   createMemoryFleetBoard,
   createMemoryJobStore,
   createMemoryMemberStore,
@@ -22,6 +23,7 @@ import {
 import type { MemoryJobStore } from "@coop/core/testing";
 import { createMetrics } from "@coop/metrics";
 import { createApi } from "../app.ts";
+import { createAuditTrail } from "../audit/trail.ts";
 import { digestSecret, makeKey } from "../api-key.ts";
 import { API_DEFAULTS, PENDING_CAPS } from "../deps.ts";
 import type { ApiDefaults, ApiDeps } from "../deps.ts";
@@ -148,6 +150,7 @@ async function buildDeps(options: WorldOptions) {
     ledger: desk.books,
     nodes: createMemoryNodeRegistry(() => undefined),
     board: createMemoryFleetBoard(() => FENCE),
+    audit: createAuditTrail({ log: createMemoryAuditLog(), key: randomBytes(32), clock }),
     serverIdentity: testIdentity(),
     pepper: randomBytes(32),
     publicUrl: () => "http://127.0.0.1:7070",

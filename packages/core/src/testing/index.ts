@@ -12,3 +12,4 @@ export * from "./memory-accounts.ts";
 export * from "./memory-output-log.ts";
 export * from "./memory-job-store.ts";
 export * from "./json-paths.ts";
+export * from "./memory-audit-log.ts";
