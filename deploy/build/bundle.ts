@@ -1,5 +1,6 @@
-import { cp, mkdir, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { createHash } from "node:crypto";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
 import { build } from "rolldown";
 import { pack } from "./pack.ts";
 
@@ -12,6 +13,8 @@ const packages = resolve(import.meta.dirname, "../../packages");
 
 /** The oldest Node that a bundled program runs on. */
 export const OLDEST_NODE = 22;
+
+const VERSION = "0.1.0";
 
 /** A program with the files that it reads from beside itself. */
 interface Program {
@@ -29,13 +32,20 @@ const SERVER: Program = {
 const COOP: Program = { name: "coop", source: "cli/src/main.ts", folders: [] };
 
 /** Bundles one program into a folder, whose `main.js` then runs on any Node from OLDEST_NODE on. */
-async function bundle({ name, source, folders }: Program, directory: string): Promise<void> {
+async function bundle(
+  { name, source, folders }: Program,
+  directory: string,
+  version: string = VERSION,
+): Promise<void> {
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
   await build({
     input: { program: join(packages, source) },
     platform: "node",
-    transform: { target: `node${OLDEST_NODE}` },
+    transform: {
+      target: `node${OLDEST_NODE}`,
+      define: { COOP_AGENT_BUILD: JSON.stringify(version.split("+")[1] ?? "") },
+    },
     logLevel: "warn",
     output: {
       dir: directory,
@@ -45,7 +55,7 @@ async function bundle({ name, source, folders }: Program, directory: string): Pr
   });
   for (const { from, to } of folders)
     await cp(join(packages, from), join(directory, to), { recursive: true });
-  await writeFile(join(directory, "package.json"), packageJson(name));
+  await writeFile(join(directory, "package.json"), packageJson(name, version));
   await writeFile(join(directory, "main.js"), entry(name), { mode: 0o755 });
 }
 
@@ -62,11 +72,11 @@ if (Number(process.versions.node.split(".")[0]) < ${OLDEST_NODE}) {
 await import("./program.js");
 `;
 
-const packageJson = (name: string): string =>
+const packageJson = (name: string, version: string): string =>
   `${JSON.stringify(
     {
       name: `coop-${name}`,
-      version: "0.1.0",
+      version,
       description: `The co-op cluster's ${name}.`,
       type: "module",
       private: true,
@@ -78,13 +88,31 @@ const packageJson = (name: string): string =>
   )}\n`;
 
 /**
- * The agent as an npm tarball, `coop-agent.tgz`, as a server hands it to machines that join. The same sources give
- * the same bytes.
+ * The agent as an npm tarball, `coop-agent.tgz`, as a server hands it to machines that join, and beside it in
+ * `coop-agent.json` its version. The same sources give the same bytes.
  */
 export async function bundleAgent(directory: string): Promise<void> {
   const folder = join(directory, AGENT.name);
-  await bundle(AGENT, folder);
+  const version = `${VERSION}+${await buildOf(["agent", "core", "protocol"])}`;
+  await bundle(AGENT, folder, version);
   await pack(folder, join(directory, "coop-agent.tgz"));
+  await writeFile(join(directory, "coop-agent.json"), `${JSON.stringify({ version })}\n`);
+}
+
+/** Names the sources of some packages and what they depend on: eight digits that change with any of them. */
+async function buildOf(names: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  hash.update(await readFile(join(packages, "..", "pnpm-lock.yaml")));
+  for (const name of names) {
+    const folder = join(packages, name, "src");
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    const sources = entries
+      .filter((entry) => entry.isFile() && !entry.name.endsWith(".test.ts"))
+      .map((entry) => join(entry.parentPath, entry.name))
+      .toSorted();
+    for (const path of sources) hash.update(`${relative(packages, path)}\n`).update(await readFile(path));
+  }
+  return hash.digest("hex").slice(0, 8);
 }
 
 /** Everything that a server's image needs: `server`, `coop`, `agent` and `coop-agent.tgz`. */
