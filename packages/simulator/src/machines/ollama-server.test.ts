@@ -74,6 +74,32 @@ describe("a simulated machine at the wire", () => {
     expect(finalSchema.parse(await second.json()).eval_count).toBeLessThanOrEqual(4);
   });
 
+  it("counts what it served, as its answers told it", async () => {
+    const ollama = await start("mac-studio-m4-max-128");
+    const answers = await Promise.all(
+      [5, 9].map(async (amount) => {
+        const response = await post(ollama, "/api/chat", { ...ask("llama3.2:3b", amount), stream: false });
+        return finalSchema.parse(await response.json());
+      }),
+    );
+    const abort = new AbortController();
+    const gone = post(ollama, "/api/chat", ask("llama3.2:3b", 2000), abort.signal).then((response) =>
+      response.text(),
+    );
+    await vi.waitFor(() => expect(ollama.activeRequests()).toBe(1));
+    abort.abort();
+    await expect(gone).rejects.toThrow(/abort/i);
+    await vi.waitFor(() => expect(ollama.activeRequests()).toBe(0));
+    expect(await (await fetch(`${ollama.url}/simulated/served`)).json()).toEqual({
+      "llama3.2:3b": {
+        finished: 2,
+        promptTokens: answers.reduce((sum, answer) => sum + answer.prompt_eval_count, 0),
+        outputTokens: answers.reduce((sum, answer) => sum + answer.eval_count, 0),
+        abandoned: 1,
+      },
+    });
+  });
+
   it("answers JSON where JSON was asked for", async () => {
     const ollama = await start("mac-studio-m4-max-128");
     const response = await post(ollama, "/api/chat", {

@@ -7,6 +7,7 @@ import type { Answer } from "./answer.ts";
 import type { SimulatedMachine } from "./fleet.ts";
 import { createPhysics } from "./physics.ts";
 import type { Generation } from "./physics.ts";
+import { createServedCounts } from "./served-counts.ts";
 import {
   chatRequestSchema,
   DEFAULT_CONTEXT_TOKENS,
@@ -62,6 +63,7 @@ export async function startSimulatedOllama(
 ): Promise<SimulatedOllama> {
   const physics = createPhysics(machine);
   const served = new Set<Served>();
+  const counts = createServedCounts();
   let lastMs = performance.now();
   let timer: NodeJS.Timeout | null = null;
 
@@ -117,6 +119,7 @@ export async function startSimulatedOllama(
     served.add(one);
     work.response.on("close", () => {
       if (!served.delete(one)) return;
+      counts.abandoned(work.model);
       pump();
       physics.cancel(one.generation);
       arm();
@@ -168,6 +171,7 @@ export async function startSimulatedOllama(
           response.write(lines);
         },
         onFinish(one) {
+          counts.finished(model, one.generation);
           const last = line(
             { content: body.stream ? "" : answer.text, ...toolCalls },
             {
@@ -225,6 +229,7 @@ export async function startSimulatedOllama(
       {
         onProgress: () => undefined,
         onFinish(one) {
+          counts.finished(model, one.generation);
           const { total_duration, load_duration, prompt_eval_count } = timingsOf(one.generation);
           const embeddings = inputs.map((input) => embed(input, embeddingDimensions(body.dimensions)));
           reply(response, 200, {
@@ -254,6 +259,8 @@ export async function startSimulatedOllama(
     switch (`${method} ${path}`) {
       case "GET /api/version":
         return reply(response, 200, { version: OLLAMA_VERSION, simulated });
+      case "GET /simulated/served":
+        return reply(response, 200, counts.byModel());
       case "GET /api/tags":
         return reply(response, 200, { models: rows().map(([, row]) => row) });
       case "GET /api/ps":
