@@ -11,6 +11,8 @@ export interface CoopClient {
   readonly url: string;
   /** @param patienceMs longest wait, where the server has long work to do */
   get<T>(path: string, answer: z.ZodType<T>, patienceMs?: number): Promise<T>;
+  /** An answer that is no JSON, as it is. */
+  text(path: string, patienceMs?: number): Promise<string>;
   post<T>(path: string, body: unknown, answer: z.ZodType<T>, headers?: Headers): Promise<T>;
   /** The answer's body is not read. */
   send(method: "DELETE", path: string): Promise<Response>;
@@ -48,11 +50,12 @@ export function createClient(options: ClientOptions): CoopClient {
   };
   const bounded = (limitMs = patienceMs): AbortSignal =>
     AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
-  const read = async <T>(path: string, response: Response, answer: z.ZodType<T>): Promise<T> => {
-    const text = await response.text().catch((error: unknown) => {
+  const textOf = (response: Response): Promise<string> =>
+    response.text().catch((error: unknown) => {
       throw notAnswered(url, signal, error);
     });
-    const parsed = answer.safeParse(parseJson(text));
+  const read = async <T>(path: string, response: Response, answer: z.ZodType<T>): Promise<T> => {
+    const parsed = answer.safeParse(parseJson(await textOf(response)));
     if (parsed.success) return parsed.data;
     throw new CliError(
       "not-a-coop",
@@ -71,6 +74,9 @@ export function createClient(options: ClientOptions): CoopClient {
     url,
     async get(path, answer, limitMs) {
       return await read(path, await request(path, { signal: bounded(limitMs) }), answer);
+    },
+    async text(path, limitMs) {
+      return await textOf(await request(path, { signal: bounded(limitMs) }));
     },
     async post(path, body, answer, headers = {}) {
       return await read(path, await request(path, posted(body, headers, bounded())), answer);

@@ -16,6 +16,7 @@ import { addLedger } from "./ledger-commands.ts";
 import { addKeys, addMembers } from "./membership-commands.ts";
 import { addSubmit } from "./submit/submit-command.ts";
 import type { Output } from "./output.ts";
+import { addReports } from "./report-commands.ts";
 import type { Screen } from "./screen.ts";
 
 export interface ProgramDeps {
@@ -60,6 +61,7 @@ The key is COOP_API_KEY, else the operator's in ${home} (COOP_HOME moves it).`,
   addNodes(program, deps, home);
   addMembers(program, { ...deps, home });
   addKeys(program, { ...deps, home });
+  addReports(program, { ...deps, home });
   addLedger(program, { ...deps, home });
   return program;
 }

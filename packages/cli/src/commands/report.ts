@@ -1,0 +1,62 @@
+import { writeFile } from "node:fs/promises";
+import { extname } from "node:path";
+import { statementSchema } from "@coop/protocol";
+import { CliError } from "../cli-error.ts";
+import type { CommandContext } from "./context.ts";
+import { statementLines } from "./statement-lines.ts";
+
+/** How a statement is printed or saved; `tables` are for people at a terminal. */
+export const REPORT_FORMATS = ["tables", "json", "csv", "md", "html"] as const;
+export type ReportFormat = (typeof REPORT_FORMATS)[number];
+
+export interface ReportOptions {
+  /** `YYYY-MM`; null: the month that runs. */
+  readonly month: string | null;
+  readonly whose: Whose;
+  readonly format: ReportFormat;
+  /** Where to save it; null: it is printed. */
+  readonly file: string | null;
+}
+
+/** Whose figures: the caller's, or as an operator a member's (by name or id) or everybody's. */
+export type Whose =
+  | { readonly kind: "own" }
+  | { readonly kind: "member"; readonly member: string }
+  | { readonly kind: "all" };
+
+/** The longest that a co-op with many members takes to sum a month. */
+const PATIENCE_MS = 120_000;
+
+/** Fetches a statement, which the server makes, and prints or saves it. */
+export async function report(context: CommandContext, options: ReportOptions): Promise<void> {
+  const { output, client } = context;
+  const { format, file } = options;
+  const text =
+    format === "tables"
+      ? `${statementLines(await client.get(pathOf(options, "json"), statementSchema, PATIENCE_MS)).join("\n")}\n`
+      : await client.text(pathOf(options, format), PATIENCE_MS);
+  if (file === null) {
+    output.text(text.endsWith("\n") ? text : `${text}\n`);
+    return;
+  }
+  await writeFile(file, text).catch((error: unknown) => {
+    throw new CliError("file-unwritable", `${file} cannot be written: ${String(error)}`, error);
+  });
+  output.note(`Saved to ${file}.`);
+}
+
+function pathOf({ month, whose }: ReportOptions, format: string): string {
+  const query = new URLSearchParams({ ...(month !== null && { month }), ...memberOf(whose), format });
+  return `${rootOf(whose)}/statement?${query.toString()}`;
+}
+
+export const rootOf = ({ kind }: Whose): string => (kind === "own" ? "/v1" : "/admin");
+
+export const memberOf = (whose: Whose): { readonly member?: string } =>
+  whose.kind === "member" ? { member: whose.member } : {};
+
+/** What a file's name says about how the statement is to be saved in it. */
+export function formatOfFile(file: string): ReportFormat {
+  const extension = extname(file).slice(1).toLowerCase();
+  return REPORT_FORMATS.find((format) => format === extension) ?? "tables";
+}
