@@ -13,6 +13,7 @@ export type CliErrorCode =
   | "in-use"
   | "lines-failed"
   | "ledger-drift"
+  | "audit-broken"
   | "file-unwritable";
 
 /** What went wrong in words for whoever ran the command: what happened, and what to do. */

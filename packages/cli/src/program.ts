@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { CliError } from "./cli-error.ts";
 import { jsonOption, portNumber, privacyOption, speed, wholeNumber } from "./command-options.ts";
 import type { JsonFlag } from "./command-options.ts";
+import { addAudit } from "./audit-commands.ts";
 import { ask } from "./commands/ask.ts";
 import { contextOf, DEFAULT_LISTEN } from "./commands/context.ts";
 import { explainJob } from "./commands/explain.ts";
@@ -14,6 +15,7 @@ import { coopHome } from "./home.ts";
 import type { Environment } from "./home.ts";
 import { addLedger } from "./ledger-commands.ts";
 import { addKeys, addMembers } from "./membership-commands.ts";
+import { addSettings } from "./settings-commands.ts";
 import { addSubmit } from "./submit/submit-command.ts";
 import type { Output } from "./output.ts";
 import { addReports } from "./report-commands.ts";
@@ -63,6 +65,8 @@ The key is COOP_API_KEY, else the operator's in ${home} (COOP_HOME moves it).`,
   addKeys(program, { ...deps, home });
   addReports(program, { ...deps, home });
   addLedger(program, { ...deps, home });
+  addAudit(program, { ...deps, home });
+  addSettings(program, { ...deps, home });
   return program;
 }
 

@@ -2,7 +2,7 @@
  * PROGRAM: the co-op's server. Says on stdout when it is ready; logs JSON lines to stderr.
  * `check-settings [FILE]` only tells whether a `coop.yaml` can be read.
  */
-import { OperationalError } from "@coop/core";
+import { findMachineProfile, OperationalError } from "@coop/core";
 import { destination, pino } from "pino";
 import { readConfig } from "./config.ts";
 import type { ServerConfig } from "./config.ts";
@@ -17,8 +17,11 @@ async function main(): Promise<void> {
 }
 
 async function check(path: string, config: ServerConfig): Promise<void> {
-  await checkSettings(path, config.machineTimeZone);
+  const { money } = await checkSettings(path, config.machineTimeZone);
   process.stdout.write(`${path}: everything in it can be read\n`);
+  const names = Object.keys(money.machines).filter((name) => findMachineProfile(name) === null);
+  if (names.length > 0)
+    process.stdout.write(`  money.machines: no kinds of machines, so names of nodes: ${names.join(", ")}\n`);
 }
 
 async function serve(config: ServerConfig): Promise<void> {
