@@ -128,7 +128,7 @@ export function fluidCapacity(nodes: readonly FluidNode[], classes: readonly Flu
     unservableShare: classes.reduce((sum, { options, share }) => sum + (options.length > 0 ? 0 : share), 0),
     nodes: nodes.map(({ name, count }, node) => ({
       name,
-      busyShare: (usedS[node] ?? 0) / count,
+      busyShare: count > 0 ? (usedS[node] ?? 0) / count : 0,
       tokensPerSecond: usedTokens[node] ?? 0,
       jobsPerMachineSecond: (dual.prices.get(timeRow(node)) ?? 0) / unit.seconds,
       jobsPerToken: (dual.prices.get(tokenRow(node)) ?? 0) / unit.tokens,
