@@ -1,14 +1,15 @@
 import type { Clock } from "../clock.ts";
 import { assert, assertNever } from "../assert.ts";
+import { prefillMs } from "../capacity/decode.ts";
 import { leftTokens } from "../budget/node-budget.ts";
 import { createFairCounters } from "../fairness/counters.ts";
 import { referenceSeconds } from "../fairness/reference.ts";
-import type { FleetSnapshot } from "../fleet/node.ts";
+import type { FleetSnapshot, NodeReport } from "../fleet/node.ts";
 import type { JobSpec, Usage } from "../job/job.ts";
 import type { Choice } from "../placement/choose.ts";
 import { expectedMoreTokens } from "../placement/expected-output.ts";
 import type { Placement } from "../placement/explanation.ts";
-import type { JobId, NodeId } from "../terms.ts";
+import type { JobId, MemberId, NodeId } from "../terms.ts";
 import type { DispatchEffect, DispatchEvent } from "./events.ts";
 import { explainAssigned, explainPending } from "./explain-pending.ts";
 import {
@@ -59,13 +60,36 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
   const attempts = new Map<JobId, Attempt>();
   const counters = createFairCounters();
   const outputs = createOutputLengths();
-  const pending = createPendingJobs({ counters, outputs });
+  const pending = createPendingJobs({
+    counters,
+    outputs,
+    claimClassesOf: (kind) => usable(kind).claimClasses,
+  });
   /** Changes of what the fleet can serve. */
   let changes = 0;
   /** Growths of what is left of a token budget: a job that waits for one may be looked at again. */
   let budgetGrowths = 0;
 
   let fleet: readonly FleetNode[] = [];
+  let fleetByOwner: ReadonlyMap<MemberId, readonly FleetNode[]> = new Map();
+  const claimClasses = new Map<string, number>();
+
+  const setFleet = (): void => {
+    fleet = [...nodes.values()];
+    fleetByOwner = Map.groupBy(fleet, ({ identity }) => identity.owner);
+    changes += 1;
+  };
+
+  /** Number of the class of nodes that serve the same models. */
+  const claimClassOf = ({ models }: NodeReport): number => {
+    const key = models
+      .map(({ name }) => name)
+      .sort()
+      .join();
+    const known = claimClasses.get(key) ?? claimClasses.size;
+    claimClasses.set(key, known);
+    return known;
+  };
 
   /** What a kind may use; ranked again when the fleet changed and now and then, as rates are learned. */
   const usable = (kind: JobKind): UsableModels => {
@@ -91,6 +115,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       assert(node !== undefined, `node ${index} is in the fleet`);
       return node;
     },
+    ownedBy: (member) => fleetByOwner.get(member) ?? [],
     changes: () => changes,
     budgetGrowths: () => budgetGrowths,
   };
@@ -106,9 +131,13 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
   ): void => {
     const meanOutputTokens = outputs.meansFor(spec)(model);
     const report = node.report.models.find((known) => known.name === model);
-    const expectedTokens = expectedMoreTokens(meanOutputTokens, 0, spec.maxOutputTokens);
-    const chargedS =
-      report === undefined ? 0 : referenceSeconds(report.capacity, spec.promptTokens, expectedTokens);
+    const expectedTokens = Math.max(
+      run.outputTokens,
+      expectedMoreTokens(meanOutputTokens, 0, spec.maxOutputTokens),
+    );
+    const referenceS = (outputTokens: number): number =>
+      report === undefined ? 0 : referenceSeconds(report.capacity, spec.promptTokens, outputTokens);
+    const chargedS = referenceS(expectedTokens);
     const attempt: Attempt = {
       spec,
       node,
@@ -116,27 +145,46 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       startedAtMs: run.startedAtMs,
       meanOutputTokens,
       chargedS,
+      mostS: Math.max(chargedS, referenceS(spec.maxOutputTokens)),
       phase: run.outputTokens > 0 ? "decode" : "assigned",
       outputTokens: run.outputTokens,
       heardAtMs: clock.now(),
     };
     attempts.set(spec.id, attempt);
     startAttempt(attempt, run.holdsTokens, clock.now());
-    counters.charge(spec.member, spec.weight, chargedS);
+    charge(attempt, chargedS);
+    counters.mayOverrun(spec.member, spec.weight, attempt.mostS - chargedS);
+  };
+
+  const charge = ({ spec, node }: Attempt, referenceS: number): void =>
+    counters.charge(spec.member, spec.weight, referenceS, {
+      claimClass: node.claimClass,
+      nowMs: clock.now(),
+    });
+
+  const referenceSOf = ({ node, model }: Attempt, { promptTokens, outputTokens }: Usage): number => {
+    const report = node.report.models.find((known) => known.name === model);
+    return report === undefined ? 0 : referenceSeconds(report.capacity, promptTokens, outputTokens);
+  };
+
+  /** Charges for an output that outgrew what was expected of it. */
+  const chargeGrowth = (attempt: Attempt): void => {
+    const { spec, outputTokens, chargedS, mostS } = attempt;
+    const soFarS = Math.min(mostS, referenceSOf(attempt, { promptTokens: spec.promptTokens, outputTokens }));
+    if (soFarS <= chargedS) return;
+    attempt.chargedS = soFarS;
+    charge(attempt, soFarS - chargedS);
+    counters.mayOverrun(spec.member, spec.weight, chargedS - soFarS);
   };
 
   /** Ends an attempt; its member is charged for `served`, its node for `usage` (null: not known). */
   const end = (attempt: Attempt, usage: Usage | null, served: Usage | null): void => {
-    const { spec, node, model, chargedS } = attempt;
+    const { spec, node, chargedS, mostS } = attempt;
     attempts.delete(spec.id);
     endAttempt(attempt, usage, clock.now());
     if (usage !== null && leftTokens(node.budget) !== Infinity) budgetGrowths += 1;
-    const report = node.report.models.find((known) => known.name === model);
-    const servedS =
-      served === null || report === undefined
-        ? 0
-        : referenceSeconds(report.capacity, served.promptTokens, served.outputTokens);
-    counters.charge(spec.member, spec.weight, servedS - chargedS);
+    charge(attempt, (served === null ? 0 : referenceSOf(attempt, served)) - chargedS);
+    counters.mayOverrun(spec.member, spec.weight, chargedS - mostS);
   };
 
   const join = (event: Event<"node-joined">): void => {
@@ -144,13 +192,13 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
     const known = nodes.get(event.identity.id);
     // What a node that comes back no longer runs has ended, whatever is still to be heard of it.
     for (const attempt of known?.attempts.values() ?? []) end(attempt, null, null);
-    const node = createFleetNode(known?.index ?? byIndex.length, event, nowMs);
+    const claimClass = claimClassOf(event.report);
+    const node = createFleetNode(known?.index ?? byIndex.length, claimClass, event, nowMs);
     node.modelsVersion = (known?.modelsVersion ?? 0) + 1;
     node.pace = known?.pace ?? node.pace;
     byIndex[node.index] = node;
     nodes.set(event.identity.id, node);
-    fleet = [...nodes.values()];
-    changes += 1;
+    setFleet();
     for (const { spec, model, startedAtMs, outputTokens } of event.running) {
       pending.remove(spec.id);
       const elsewhere = attempts.get(spec.id);
@@ -173,8 +221,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
     for (const attempt of node.attempts.values()) end(attempt, null, null);
     nodes.delete(id);
     byIndex[node.index] = undefined;
-    fleet = [...nodes.values()];
-    changes += 1;
+    setFleet();
   };
 
   /** Answers whether anything may start because of it. */
@@ -186,7 +233,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       case "job-gone": {
         pending.remove(event.job);
         const attempt = attempts.get(event.job);
-        if (attempt !== undefined) end(attempt, null, servedSoFar(attempt));
+        if (attempt !== undefined) end(attempt, null, servedSoFar(attempt, nowMs));
         return true;
       }
       case "node-joined":
@@ -197,7 +244,10 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
         if (node === undefined) return false;
         const leftBefore = leftTokens(node.budget);
         const changed = takeReport(node, event.report, event.budget, nowMs);
-        if (changed) changes += 1;
+        if (changed) {
+          node.claimClass = claimClassOf(event.report);
+          changes += 1;
+        }
         if (leftTokens(node.budget) > leftBefore) budgetGrowths += 1;
         return true;
       }
@@ -211,6 +261,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
         const attempt = attempts.get(event.job);
         if (attempt === undefined) return false;
         noteProgress(attempt, event.phase, event.outputTokens, nowMs);
+        chargeGrowth(attempt);
         return false;
       }
       case "attempt-ended": {
@@ -266,6 +317,12 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
   };
 }
 
-/** What a member had of an attempt that was cut short. */
-const servedSoFar = ({ phase, spec, outputTokens }: Attempt): Usage | null =>
-  phase === "decode" ? { promptTokens: spec.promptTokens, outputTokens } : null;
+/** What a member had of an attempt that was cut short: before the output, as much of the prompt as there was time for. */
+function servedSoFar({ phase, spec, node, model, outputTokens, startedAtMs }: Attempt, nowMs: number): Usage {
+  const { promptTokens } = spec;
+  if (phase === "decode") return { promptTokens, outputTokens };
+  const report = node.report.models.find((known) => known.name === model);
+  const wholeMs = report === undefined ? 0 : prefillMs(report.capacity, promptTokens);
+  const part = wholeMs > 0 ? Math.min(1, Math.max(0, nowMs - startedAtMs) / wholeMs) : 0;
+  return { promptTokens: promptTokens * part, outputTokens: 0 };
+}

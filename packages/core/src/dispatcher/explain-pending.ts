@@ -7,7 +7,7 @@ import { aheadOf, candidateOf } from "./gather.ts";
 import type { RoundCandidate } from "./gather.ts";
 import type { PendingJob } from "./pending-job.ts";
 import { runPass } from "./round.ts";
-import type { PassView, RoundState } from "./round.ts";
+import type { PassView, RoundState, Turn } from "./round.ts";
 
 /** Explanations from the dispatcher's own state: what a decision was made on, not a second opinion. */
 
@@ -41,8 +41,11 @@ export function explainPending(state: RoundState, nowMs: number, job: PendingJob
       return "go-on";
     }
     const nodes = verdicts(state, candidate, choice, view);
-    const decision =
-      choice === null ? { kind: "waiting" as const, why: fairOrder(job) } : decisionOf(state, choice);
+    const isItsTurn =
+      choice !== null && view.turnOf(candidate, state.nodeAt(choice.option.node)) === "its-turn";
+    const decision = isItsTurn
+      ? decisionOf(state, choice)
+      : { kind: "waiting" as const, why: whyInOrder(job, turnsAt(state, candidate, view), ahead) };
     placement = { atMs: nowMs, decision, nodes };
     return "stop";
   });
@@ -74,10 +77,18 @@ function explainAside(
     const why = nodes.length === 0 ? "no node has joined yet" : "no node that could serve it can now";
     return { atMs: nowMs, decision: { kind: "waiting", why: backOff(job, nowMs) ?? why }, nodes };
   }
-  const inWindow = candidate.options.some(({ node }) => view.isItsTurn(candidate, node));
-  const why =
-    backOff(job, nowMs) ?? (inWindow ? `at least ${ahead} smaller or older jobs go first` : fairOrder(job));
+  const why = backOff(job, nowMs) ?? whyInOrder(job, turnsAt(state, candidate, view), ahead);
   return { atMs: nowMs, decision: { kind: "waiting", why }, nodes: verdicts(state, candidate, null, view) };
+}
+
+const turnsAt = (state: RoundState, candidate: RoundCandidate, view: PassView): readonly Turn[] =>
+  candidate.options.map(({ node }) => view.turnOf(candidate, state.nodeAt(node)));
+
+function whyInOrder(job: PendingJob, turns: readonly Turn[], ahead: number): string {
+  if (turns.includes("its-turn")) return `at least ${ahead} smaller or older jobs go first`;
+  return turns.includes("owner-first") && !turns.includes("fair-order")
+    ? "the nodes that could serve it are kept for jobs of their owners"
+    : fairOrder(job);
 }
 
 const backOff = (job: PendingJob, nowMs: number): string | null =>
@@ -100,7 +111,7 @@ function verdicts(
     (index) => index !== undefined,
   );
   return nodesToExplain(state, first).map((node) =>
-    nodeVerdict(spec, node, excludedNodes, fairRefusals(state, candidate, node, view), (model) => {
+    nodeVerdict(spec, node, excludedNodes, turnRefusals(state, candidate, node, view), (model) => {
       const report = node.report.models[model];
       const option = options.find((known) => known.node === node.index && known.model === model);
       if (choice !== null && option !== undefined && option === choice.option) return choice.cost;
@@ -121,16 +132,34 @@ function nodesToExplain(state: RoundState, first: readonly number[]): readonly F
   return [...chosen];
 }
 
-function fairRefusals(
+function turnRefusals(
   state: RoundState,
   candidate: RoundCandidate,
   node: FleetNode,
   view: PassView,
 ): Refusal[] {
-  if (!node.open || view.isItsTurn(candidate, node.index)) return [];
-  const servedS = state.counters.servedS(candidate.spec.member);
-  const detail = `${candidate.spec.member} ${aheadOf(servedS, view.gathering.leastServedS(node.index))}`;
-  return [{ reason: "fair-order", passing: true, detail }];
+  const turn = node.open ? view.turnOf(candidate, node) : "its-turn";
+  const { member } = candidate.spec;
+  const { name } = node.identity;
+  switch (turn) {
+    case "its-turn":
+      return [];
+    case "owner-first":
+      return [{ reason: "owner-first", passing: true, detail: `${name} is kept for a job of its owner` }];
+    case "fair-order": {
+      const claimS = state.counters.claimS(member, node.claimClass);
+      const detail = `${member} ${aheadOf(claimS, view.gathering.turns.leastS(node))}`;
+      return [{ reason: "fair-order", passing: true, detail }];
+    }
+    case "share":
+      return [
+        {
+          reason: "fair-order",
+          passing: true,
+          detail: `${member} has its part of the slots of ${name} while others wait`,
+        },
+      ];
+  }
 }
 
 /** Verdicts of a job that nothing can serve now: refusals only. */

@@ -27,8 +27,10 @@ export interface Attempt {
   readonly model: string;
   readonly startedAtMs: number;
   readonly meanOutputTokens: number;
-  /** Reference-seconds that its member was charged for it. */
-  readonly chargedS: number;
+  /** Reference-seconds that its member was charged for it so far. */
+  chargedS: number;
+  /** Reference-seconds that it may come to at most. */
+  readonly mostS: number;
   phase: AttemptPhase;
   outputTokens: number;
   /** When phase or tokens were last heard of. */
@@ -41,6 +43,8 @@ export interface FleetNode {
   readonly identity: NodeIdentity;
   machine: Machine;
   report: NodeReport;
+  /** Number of the claim class: nodes that serve the same models. */
+  claimClass: number;
   tiers: Readonly<Record<string, Tier>>;
   connected: boolean;
   lastSeenMs: number;
@@ -72,6 +76,7 @@ const PLANNED_MODELS_MS = 2_000;
 
 export function createFleetNode(
   index: number,
+  claimClass: number,
   joined: {
     readonly identity: NodeIdentity;
     readonly machine: Machine;
@@ -85,6 +90,7 @@ export function createFleetNode(
     identity: joined.identity,
     machine: joined.machine,
     report: joined.report,
+    claimClass,
     tiers: tiersOf(joined.report),
     connected: true,
     lastSeenMs: nowMs,

@@ -4,13 +4,16 @@ import type { FairCounters } from "../fairness/counters.ts";
 import type { Candidate, PlacementOption } from "../placement/candidate.ts";
 import { optionsOf, weightOf } from "../placement/plan-node.ts";
 import { aloneS } from "../placement/virtual-node.ts";
-import type { NodeId } from "../terms.ts";
+import type { MemberId, NodeId } from "../terms.ts";
 import { firstOf } from "./heap.ts";
 import type { Heap } from "./heap.ts";
 import type { JobKind } from "./job-kind.ts";
 import type { OutputLengths } from "./output-lengths.ts";
+import type { OwnerFirst } from "./owner-first.ts";
 import { smallerFirst } from "./pending-job.ts";
 import type { PendingJob } from "./pending-job.ts";
+import { turnsOf } from "./turns.ts";
+import type { Turns } from "./turns.ts";
 import { worthWeighing } from "./usable.ts";
 import type { UsableModel, UsableModels } from "./usable.ts";
 
@@ -18,12 +21,13 @@ import type { UsableModel, UsableModels } from "./usable.ts";
 export interface Gathering {
   /** In the order of their turns. */
   readonly candidates: readonly RoundCandidate[];
+  /** Those among them that their members could start on nodes of their own. */
+  readonly owners: readonly RoundCandidate[];
   /** Jobs that no open node can serve: to be parked. */
   readonly unservable: readonly PendingJob[];
   /** Whether ready jobs were left out. */
   readonly leftOut: boolean;
-  /** Least service had by a member who waits for a node, by node index; Infinity where nobody does. */
-  readonly leastServedS: (node: number) => number;
+  readonly turns: Turns;
 }
 
 export interface RoundCandidate extends Candidate {
@@ -36,6 +40,7 @@ export interface GatherDeps {
   readonly counters: FairCounters;
   readonly outputs: OutputLengths;
   readonly usableBy: (kind: JobKind) => UsableModels;
+  readonly ownerFirst: OwnerFirst;
 }
 
 interface OpenKind {
@@ -59,10 +64,15 @@ export function limitsOf(usable: UsableModels): KindLimits {
 export const isWithin = (job: PendingJob, limits: KindLimits): boolean =>
   job.contextTokens <= limits.contextTokens && job.holdTokens <= limits.budgetTokens;
 
+/** `promoted`: overtaken too often, goes first. `outside`: of a member outside the window somewhere, goes last. */
+type Rank = "promoted" | "inside" | "outside";
+const RANKS: readonly Rank[] = ["promoted", "inside", "outside"];
+
 interface Admitted {
   readonly job: PendingJob;
-  /** Overtaken too often: goes first. */
-  readonly promoted: boolean;
+  readonly rank: Rank;
+  /** Its member could start it on a node of their own. */
+  readonly ofOwner: boolean;
   readonly kind: OpenKind;
   readonly worth: readonly UsableModel[];
   /** Where it is about to stand in the order. */
@@ -74,7 +84,10 @@ const SOMEWHERE_MAX = 16;
 /** The order counts sizes this much, for jobs of one kind. */
 const ROUGH_EXPONENT = 0.7;
 
-/** At most `depth` jobs that the fair order admits, small ones first: those overtaken too often, then by `keyOf`. */
+/**
+ * At most `depth` jobs that the fair order admits, small ones first: those overtaken too often, then by `keyOf`; and
+ * those that owners could start on their own nodes.
+ */
 export function gather(
   kinds: Iterable<JobKind>,
   depth: number,
@@ -87,34 +100,42 @@ export function gather(
     const usable = deps.usableBy(kind);
     if (usable.models.length > 0) open.push({ kind, usable, limits: limitsOf(usable) });
   }
-  const leastServedS = leastServedByNode(open, deps.counters);
-  const rough = open.flatMap((kind) => admitted(kind, depth, leastServedS, keyOf, deps));
+  const turns = turnsOf(open, deps.counters);
+  const rough = open.flatMap((kind) => admitted(kind, depth, turns, keyOf, deps));
   const nearest =
     rough.length <= depth ? rough : rough.sort((one, other) => one.roughKey - other.roughKey).slice(0, depth);
   const unservable: PendingJob[] = [];
-  const keyed: { readonly candidate: RoundCandidate; readonly key: number }[] = [];
-  for (const { job, promoted, kind, worth } of nearest) {
-    const candidate = isWithin(job, kind.limits) ? candidateOf(job, kind.usable, worth, deps.outputs) : null;
+  const keyed: { readonly candidate: RoundCandidate; readonly rank: number; readonly key: number }[] = [];
+  const ofOwners = new Set<RoundCandidate>();
+  for (const { job, rank, ofOwner, kind, worth } of nearest) {
+    const candidate = isWithin(job, kind.limits)
+      ? candidateOf(job, kind.usable, withOwn(worth, job, kind, deps), deps.outputs)
+      : null;
     if (candidate === null) unservable.push(job);
-    else keyed.push({ candidate, key: promoted ? -Infinity : keyOf(candidate) });
+    else keyed.push({ candidate, rank: RANKS.indexOf(rank), key: keyOf(candidate) });
+    if (candidate !== null && ofOwner) ofOwners.add(candidate);
   }
   const candidates = keyed
-    .sort((one, other) => (one.key === other.key ? 0 : one.key - other.key))
+    .sort((one, other) => one.rank - other.rank || one.key - other.key)
     .map(({ candidate }) => candidate);
+  const owners = candidates.filter((candidate) => ofOwners.has(candidate));
   let ready = 0;
   for (const { kind } of open) ready += kind.byAge.size();
-  return { candidates, unservable, leftOut: ready > candidates.length, leastServedS };
+  return { candidates, owners, unservable, leftOut: ready > candidates.length, turns };
 }
 
-function leastServedByNode(open: readonly OpenKind[], counters: FairCounters): (node: number) => number {
-  const leastS: (number | undefined)[] = [];
-  for (const { kind, usable } of open) {
-    let ofKindS = Infinity;
-    for (const member of kind.byMember.keys()) ofKindS = Math.min(ofKindS, counters.servedS(member));
-    if (open.length === 1) return () => ofKindS;
-    for (const { index } of usable.nodes) leastS[index] = Math.min(leastS[index] ?? Infinity, ofKindS);
-  }
-  return (node) => leastS[node] ?? Infinity;
+/** In a large fleet the nodes worth weighing may leave out a member's own. */
+function withOwn(
+  worth: readonly UsableModel[],
+  { spec }: PendingJob,
+  { kind, usable }: OpenKind,
+  { ownerFirst }: GatherDeps,
+): readonly UsableModel[] {
+  if (worth === usable.models) return worth;
+  const own = ownerFirst
+    .ownModels(spec.member, kind)
+    .filter(({ node, index }) => !worth.some((model) => model.node === node && model.index === index));
+  return own.length === 0 ? worth : [...worth, ...own];
 }
 
 /**
@@ -124,48 +145,68 @@ function leastServedByNode(open: readonly OpenKind[], counters: FairCounters): (
 function admitted(
   open: OpenKind,
   depth: number,
-  leastServedS: (node: number) => number,
+  turns: Turns,
   keyOf: (candidate: Candidate) => number,
   deps: GatherDeps,
 ): readonly Admitted[] {
   const { kind, usable } = open;
-  let lowestS = Infinity;
-  let highestS = -Infinity;
-  for (const { index } of usable.nodes) {
-    lowestS = Math.min(lowestS, leastServedS(index));
-    highestS = Math.max(highestS, leastServedS(index));
-  }
+  const isAdmitted = admissionTo(open, turns, deps.counters);
   const everywhere: Heap<PendingJob>[] = [];
   const somewhere: Heap<PendingJob>[] = [];
   for (const [member, heap] of kind.byMember) {
-    const servedS = deps.counters.servedS(member);
-    if (isInWindow(servedS, lowestS)) everywhere.push(heap);
-    else if (isInWindow(servedS, highestS)) somewhere.push(heap);
+    const where = isAdmitted(member);
+    if (where === "everywhere") everywhere.push(heap);
+    else if (where === "somewhere") somewhere.push(heap);
   }
-  const jobs = [
-    ...firstOf(everywhere, depth, smallerFirst),
-    ...firstOf(somewhere, SOMEWHERE_MAX, smallerFirst),
-  ];
+  const outside = new Set(firstOf(somewhere, SOMEWHERE_MAX, smallerFirst));
+  const jobs = new Set([...firstOf(everywhere, depth, smallerFirst), ...outside]);
   const oldest = kind.overtakes >= OVERTAKES_MAX ? kind.byAge.first() : undefined;
-  const mayGo = oldest !== undefined && isInWindow(deps.counters.servedS(oldest.spec.member), highestS);
-  if (mayGo && !jobs.includes(oldest)) jobs.push(oldest);
+  if (oldest !== undefined && isAdmitted(oldest.spec.member) !== "nowhere") jobs.add(oldest);
+  const ofOwners = new Set(deps.ownerFirst.jobsOf(kind));
+  for (const job of ofOwners) if (!jobs.has(job)) outside.add(job);
+  for (const job of ofOwners) jobs.add(job);
   const worth = worthWeighing(usable);
   const keyPerSize = roughKeyPerSize(jobs, open, worth, keyOf, deps.outputs);
-  return jobs.map((job) => {
-    const promoted = job === oldest;
-    return {
-      job,
-      promoted,
-      kind: open,
-      worth,
-      roughKey: promoted ? -Infinity : keyPerSize * job.size ** ROUGH_EXPONENT,
-    };
+  return Array.from(jobs, (job) => {
+    const rank = job === oldest ? "promoted" : outside.has(job) ? "outside" : "inside";
+    const ofOwner = ofOwners.has(job);
+    const roughKey = rank === "promoted" || ofOwner ? -Infinity : keyPerSize * job.size ** ROUGH_EXPONENT;
+    return { job, rank, ofOwner, kind: open, worth, roughKey };
   });
+}
+
+type Admission = "everywhere" | "somewhere" | "nowhere";
+
+/** On which of a kind's nodes its members are inside the window. Tells the counters the classes' levels. */
+function admissionTo(
+  { usable }: OpenKind,
+  turns: Turns,
+  counters: FairCounters,
+): (member: MemberId) => Admission {
+  const rangesS: (readonly [number, number] | undefined)[] = [];
+  for (const node of usable.nodes) {
+    const leastS = turns.leastS(node);
+    const [lowestS, highestS] = rangesS[node.claimClass] ?? [Infinity, -Infinity];
+    rangesS[node.claimClass] = [Math.min(lowestS, leastS), Math.max(highestS, leastS)];
+  }
+  for (const claimClass of usable.claimClasses) counters.see(claimClass, rangesS[claimClass]?.[1] ?? 0);
+  return (member) => {
+    let inside = 0;
+    let outside = 0;
+    for (const claimClass of usable.claimClasses) {
+      const [lowestS, highestS] = rangesS[claimClass] ?? [0, 0];
+      const claimS = counters.claimS(member, claimClass);
+      if (isInWindow(claimS, highestS)) inside += 1;
+      if (!isInWindow(claimS, lowestS)) outside += 1;
+    }
+    if (outside === 0) return "everywhere";
+    return inside > 0 ? "somewhere" : "nowhere";
+  };
 }
 
 /** What makes sizes of one kind comparable with those of another: the key of its first job that can be served. */
 function roughKeyPerSize(
-  jobs: readonly PendingJob[],
+  jobs: Iterable<PendingJob>,
   { usable, limits }: OpenKind,
   worth: readonly UsableModel[],
   keyOf: (candidate: Candidate) => number,
@@ -226,5 +267,5 @@ export function candidateOf(
 }
 
 /** For people: how far a member is ahead of those who wait for a node. */
-export const aheadOf = (servedS: number, leastServedS: number): string =>
-  `has had ${Math.round(servedS - leastServedS)} s more service than others who wait, ${FAIR_WINDOW_S} s is the window`;
+export const aheadOf = (claimS: number, leastS: number): string =>
+  `has had ${Math.round(claimS - leastS)} s more service than others who wait, ${FAIR_WINDOW_S} s is the window`;

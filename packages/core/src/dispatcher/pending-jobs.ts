@@ -35,8 +35,10 @@ export interface PendingJobs {
 const KINDS_MAX = 1_000;
 
 export function createPendingJobs(deps: {
-  readonly counters: FairCounters;
+  readonly counters: Pick<FairCounters, "arrive">;
   readonly outputs: OutputLengths;
+  /** Claim classes of the nodes that a kind may use now. */
+  readonly claimClassesOf: (kind: JobKind) => readonly number[];
 }): PendingJobs {
   const jobs = new Map<JobId, PendingJob>();
   const kinds = new Map<string, JobKind>();
@@ -59,12 +61,11 @@ export function createPendingJobs(deps: {
   const drop = (job: PendingJob): void => {
     jobs.delete(job.spec.id);
     if (job.place.state === "backing-off") backingOff.remove(job.place.entry);
-    else deps.counters.leave(job.spec.member);
     takeOut(job);
   };
 
-  const enter = (job: PendingJob): void => {
-    deps.counters.join(job.spec.member);
+  const enter = (job: PendingJob, nowMs: number): void => {
+    deps.counters.arrive(job.spec.member, deps.claimClassesOf(job.kind), nowMs);
     makeReady(job);
   };
 
@@ -87,7 +88,7 @@ export function createPendingJobs(deps: {
       );
       jobs.set(spec.id, job);
       if (notBeforeMs > nowMs) job.place = { state: "backing-off", entry: backingOff.push(job) };
-      else enter(job);
+      else enter(job, nowMs);
       return true;
     },
     remove(id) {
@@ -113,7 +114,7 @@ export function createPendingJobs(deps: {
         job = backingOff.first()
       ) {
         if (job.place.state === "backing-off") backingOff.remove(job.place.entry);
-        enter(job);
+        enter(job, nowMs);
         woke = true;
       }
       return woke;

@@ -1,7 +1,8 @@
 import { leftTokens } from "../budget/node-budget.ts";
-import { isInWindow } from "../fairness/window.ts";
+import { FAIR_WINDOW_S } from "../fairness/window.ts";
 import { createListPass } from "../placement/choose.ts";
 import type { Choice, ListPass } from "../placement/choose.ts";
+import type { MemberId } from "../terms.ts";
 import type { FleetNode } from "./fleet.ts";
 import { hasFreeSlot, planOf } from "./fleet.ts";
 import { gather, isWithin, limitsOf } from "./gather.ts";
@@ -9,20 +10,25 @@ import type { GatherDeps, Gathering, RoundCandidate } from "./gather.ts";
 import type { JobKind } from "./job-kind.ts";
 import { firstOf } from "./heap.ts";
 import { park, unpark } from "./job-kind.ts";
+import { createOwnerFirst } from "./owner-first.ts";
 import type { PendingJob } from "./pending-job.ts";
+import type { Turns } from "./turns.ts";
 
 /**
  * One round: passes over the fairest and smallest jobs until nothing more starts.
  *
  * R1. A job starts only where its best option is free now; else it reserves that option and waits.
  * R2. A pass ends as soon as no slot is free that it could start a job on.
+ * R4. Owners come first where they would start on their own nodes. Who is outside the fair order's window somewhere
+ *     comes last, and may wait for a node there, so that nobody is driven to a slow node by the order of a moment.
  * R3. A job that no open node can serve is parked, so that it holds back neither a pass nor the fair order.
  */
 
-export interface RoundState extends GatherDeps {
+export interface RoundState extends Omit<GatherDeps, "ownerFirst"> {
   readonly kinds: ReadonlyMap<string, JobKind>;
   readonly fleet: () => readonly FleetNode[];
   readonly nodeAt: (index: number) => FleetNode;
+  readonly ownedBy: (member: MemberId) => readonly FleetNode[];
   /** Grows with every change of what the fleet can serve, token budgets aside. */
   readonly changes: () => number;
   /** Grows whenever more is left of a token budget. */
@@ -33,9 +39,14 @@ export interface RoundState extends GatherDeps {
 export interface PassView {
   readonly pass: ListPass;
   readonly gathering: Gathering;
-  /** Whether the fair order lets the job's member use a node. */
-  readonly isItsTurn: (candidate: RoundCandidate, node: number) => boolean;
+  /** Whether it is the turn of the job's member on a node, and if not, who goes first. */
+  readonly turnOf: (candidate: RoundCandidate, node: FleetNode) => Turn;
+  /** Whether a job was turned away from a node that is kept for its owner. */
+  readonly sawKeptNode: () => boolean;
 }
+
+/** `owner-first`: the node is kept for its owner. `fair-order`: members with less go first. `share`: it has its part. */
+export type Turn = "its-turn" | "owner-first" | "fair-order" | "share";
 
 /** What to do with each candidate whose turn comes; `stop` ends the pass before its choice is taken. */
 export type OnTurn = (candidate: RoundCandidate, choice: Choice | null, view: PassView) => "go-on" | "stop";
@@ -70,7 +81,7 @@ export function runRound(
   for (let passes = 0; passes < PASSES_MAX; passes += 1) {
     if (!state.fleet().some((node) => node.open && hasFreeSlot(node))) return;
     let started = 0;
-    const { gathering, pass } = runPass(state, nowMs, depth, (candidate, choice, view) => {
+    const { gathering, pass, sawKeptNode } = runPass(state, nowMs, depth, (candidate, choice, view) => {
       if (!view.pass.canStartMore()) return "stop";
       if (choice?.cost.startsNow === true) {
         start(candidate, choice, view);
@@ -80,7 +91,7 @@ export function runRound(
     });
     for (const job of gathering.unservable) park(job);
     if (started > 0 || gathering.unservable.length > 0) {
-      if (!gathering.leftOut && gathering.unservable.length === 0) return;
+      if (!gathering.leftOut && gathering.unservable.length === 0 && !sawKeptNode()) return;
       depth = PASS_DEPTH;
       continue;
     }
@@ -97,22 +108,66 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
     sharesOf: (kind) => state.kinds.get(kind)?.shares ?? NO_SHARES,
     waitingOf: (kind) => state.kinds.get(kind)?.byAge.size() ?? 0,
   });
-  const gathering = gather(state.kinds.values(), depth, pass.key, state);
-  const isItsTurn = (candidate: RoundCandidate, node: number): boolean =>
-    isInWindow(state.counters.servedS(candidate.spec.member), gathering.leastServedS(node));
+  const ownerFirst = createOwnerFirst({
+    kinds: () => state.kinds.values(),
+    ownedBy: state.ownedBy,
+    nowMs,
+  });
+  const gathering = gather(state.kinds.values(), depth, pass.key, { ...state, ownerFirst });
+  const turnOf = ({ spec: { member } }: RoundCandidate, node: FleetNode): Turn => {
+    if (node.identity.owner === member) return "its-turn";
+    if (ownerFirst.isKeptFrom(member, node)) return "owner-first";
+    if (!gathering.turns.isInside(member, node)) return "fair-order";
+    return hasItsShare(state, gathering.turns, member, node) ? "share" : "its-turn";
+  };
+  let kept = false;
   // What started earlier in the pass may have taken what was left of a budget.
-  const mayUse = (candidate: RoundCandidate, node: number): boolean =>
-    leftTokens(state.nodeAt(node).budget) >= candidate.job.holdTokens && isItsTurn(candidate, node);
-  const view = { pass, gathering, isItsTurn };
+  const mayUse = (candidate: RoundCandidate, index: number): boolean => {
+    const node = state.nodeAt(index);
+    if (leftTokens(node.budget) < candidate.job.holdTokens) return false;
+    const turn = turnOf(candidate, node);
+    if (turn === "owner-first") kept = true;
+    return turn === "its-turn" || turn === "fair-order";
+  };
+  const choose = (candidate: RoundCandidate): Choice | null => {
+    const choice = pass.choose(candidate, (node) => mayUse(candidate, node));
+    if (choice === null || !choice.cost.startsNow) return choice;
+    const isItsTurn = turnOf(candidate, state.nodeAt(choice.option.node)) === "its-turn";
+    return isItsTurn ? choice : { ...choice, cost: { ...choice.cost, startsNow: false } };
+  };
+  const view = { pass, gathering, turnOf, sawKeptNode: () => kept };
   const { candidates } = gathering;
   pass.begin(candidates.slice(0, pricingJobs(state.fleet().length)));
-  for (const candidate of candidates) {
+  const takeTurn = (candidate: RoundCandidate, choice: Choice | null): "go-on" | "stop" => {
     pass.turn(candidate);
-    const choice = pass.choose(candidate, (node) => mayUse(candidate, node));
-    if (onTurn(candidate, choice, view) === "stop") return view;
+    if (onTurn(candidate, choice, view) === "stop") return "stop";
     if (choice !== null) pass.take(candidate, choice);
+    return "go-on";
+  };
+  const began = new Set<RoundCandidate>();
+  for (const candidate of gathering.owners) {
+    const choice = choose(candidate);
+    if (choice?.cost.startsNow !== true) continue;
+    if (state.nodeAt(choice.option.node).identity.owner !== candidate.spec.member) continue;
+    began.add(candidate);
+    if (takeTurn(candidate, choice) === "stop") return view;
+  }
+  for (const candidate of candidates) {
+    if (began.has(candidate)) continue;
+    if (takeTurn(candidate, choose(candidate)) === "stop") return view;
   }
   return view;
+}
+
+/**
+ * R5. A member whose attempts in flight may yet come to a window more than they were charged takes no more than half
+ *     of a node's slots, rounded up, while another inside the window waits for it.
+ */
+function hasItsShare(state: RoundState, turns: Turns, member: MemberId, node: FleetNode): boolean {
+  if (state.counters.overrunS(member) <= FAIR_WINDOW_S) return false;
+  let running = 0;
+  for (const { spec } of node.attempts.values()) if (spec.member === member) running += 1;
+  return running >= Math.ceil(node.report.slots / 2) && turns.isContended(member, node);
 }
 
 /** Makes parked jobs ready that the fleet may be able to serve by now. */

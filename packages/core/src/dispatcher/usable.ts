@@ -14,6 +14,8 @@ export interface UsableModel {
 /** What a kind may use until the fleet changes. */
 export interface UsableModels {
   readonly nodes: readonly FleetNode[];
+  /** Claim classes of the nodes, each once. */
+  readonly claimClasses: readonly number[];
   /** The fastest for an ordinary job first, as of `rankedAtMs`; in the fleet's order while that is small. */
   readonly models: readonly UsableModel[];
   /** The longest context: no job of the kind can exceed it. */
@@ -33,6 +35,7 @@ const RANKING_OUTPUT_TOKENS = 200;
 export function usableBy(kind: JobKind, fleet: Iterable<FleetNode>, nowMs: number): UsableModels {
   const nodes: FleetNode[] = [];
   const ranked: { readonly model: UsableModel; readonly aloneMs: number }[] = [];
+  const claimClasses = new Set<number>();
   let mostContextTokens = 0;
   for (const node of fleet) {
     if (!node.open) continue;
@@ -44,10 +47,18 @@ export function usableBy(kind: JobKind, fleet: Iterable<FleetNode>, nowMs: numbe
       ranked.push({ model: { node, index }, aloneMs: ordinaryMs(report) });
       mostContextTokens = Math.max(mostContextTokens, report.contextTokens);
     }
-    if (isUsable) nodes.push(node);
+    if (!isUsable) continue;
+    nodes.push(node);
+    claimClasses.add(node.claimClass);
   }
   if (ranked.length > WEIGHED_IN_FULL_MAX) ranked.sort((one, other) => one.aloneMs - other.aloneMs);
-  return { nodes, models: ranked.map(({ model }) => model), mostContextTokens, rankedAtMs: nowMs };
+  return {
+    nodes,
+    claimClasses: [...claimClasses],
+    models: ranked.map(({ model }) => model),
+    mostContextTokens,
+    rankedAtMs: nowMs,
+  };
 }
 
 const ordinaryMs = ({ capacity, loaded, cloud }: ModelReport): number =>

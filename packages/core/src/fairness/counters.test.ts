@@ -2,70 +2,96 @@ import { describe, expect, test } from "vitest";
 import { asMemberId } from "../terms.ts";
 import { createFairCounters } from "./counters.ts";
 import { referenceSeconds } from "./reference.ts";
+import { FAIR_WINDOW_S, isInWindow, RETURN_CREDIT_S } from "./window.ts";
 
 const ada = asMemberId("mem_ada");
 const bo = asMemberId("mem_bo");
 const cy = asMemberId("mem_cy");
 
+const STUDIO = 0;
+const PI = 1;
+const NOON = Date.UTC(2026, 2, 1, 12);
+const MINUTE = 60_000;
+const at = (claimClass: number, minutes = 0) => ({ claimClass, nowMs: NOON + minutes * MINUTE });
+
 describe("fair counters", () => {
   test("service counts by the member's weight", () => {
     const counters = createFairCounters();
-    counters.charge(ada, 1, 30);
-    counters.charge(bo, 3, 30);
-    expect([counters.servedS(ada), counters.servedS(bo)]).toEqual([30, 10]);
+    for (const member of [ada, bo]) counters.arrive(member, [STUDIO], NOON);
+    counters.charge(ada, 1, 30, at(STUDIO));
+    counters.charge(bo, 3, 30, at(STUDIO));
+    expect(counters.claimS(ada, STUDIO) - counters.claimS(bo, STUDIO)).toBe(20);
   });
 
-  test("who comes back is lifted to the least served of those who wait", () => {
+  test("who comes back is lifted to a window below those who waited meanwhile, and no further", () => {
     const counters = createFairCounters();
-    counters.join(ada);
-    counters.join(bo);
-    counters.charge(ada, 1, 50);
-    counters.charge(bo, 1, 80);
-    counters.join(cy);
-    expect(counters.servedS(cy)).toBe(50);
+    for (const member of [ada, bo]) counters.arrive(member, [STUDIO], NOON);
+    counters.charge(ada, 1, 1_000, at(STUDIO));
+    counters.see(STUDIO, counters.claimS(ada, STUDIO));
+    counters.arrive(bo, [STUDIO], NOON + MINUTE);
+    expect(counters.claimS(ada, STUDIO) - counters.claimS(bo, STUDIO)).toBe(RETURN_CREDIT_S);
+    expect(isInWindow(counters.claimS(bo, STUDIO), counters.claimS(ada, STUDIO))).toBe(true);
   });
 
-  test("who waits already is not lifted again", () => {
+  test("who was served lately is not put forward by coming again", () => {
     const counters = createFairCounters();
-    counters.join(ada);
-    counters.join(bo);
-    counters.charge(bo, 1, 80);
-    counters.join(ada);
-    expect(counters.servedS(ada)).toBe(0);
+    for (const member of [ada, bo]) counters.arrive(member, [STUDIO], NOON);
+    counters.charge(ada, 1, 1_000, at(STUDIO));
+    const before = counters.claimS(ada, STUDIO);
+    for (let minute = 1; minute < 10; minute += 1) counters.arrive(ada, [STUDIO], NOON + minute * MINUTE);
+    expect(counters.claimS(ada, STUDIO)).toBe(before);
   });
 
-  test("nobody is put back", () => {
+  test("ten minutes after the last of it, a member is new to a class", () => {
     const counters = createFairCounters();
-    counters.charge(ada, 1, 500);
-    counters.join(bo);
-    counters.join(ada);
-    expect(counters.servedS(ada)).toBe(500);
+    for (const member of [ada, bo]) counters.arrive(member, [STUDIO], NOON);
+    counters.charge(ada, 1, 1_000, at(STUDIO));
+    counters.arrive(ada, [STUDIO], NOON + 11 * MINUTE);
+    counters.arrive(cy, [STUDIO], NOON + 11 * MINUTE);
+    expect(counters.claimS(ada, STUDIO)).toBe(counters.claimS(cy, STUDIO));
   });
 
-  test("when nobody waits, a newcomer starts where the last one left", () => {
+  test("who can use the small node only keeps the claim there, whatever was had on the large one", () => {
     const counters = createFairCounters();
-    counters.join(ada);
-    counters.charge(ada, 1, 400);
-    counters.leave(ada);
-    counters.join(bo);
-    expect(counters.servedS(bo)).toBe(400);
+    counters.arrive(ada, [STUDIO], NOON);
+    counters.charge(ada, 1, 9_000, at(STUDIO));
+    counters.see(STUDIO, counters.claimS(ada, STUDIO));
+    counters.arrive(bo, [PI], NOON + MINUTE);
+    counters.charge(bo, 1, 5, at(PI, 1));
+    counters.see(PI, counters.claimS(bo, PI));
+    counters.arrive(bo, [PI], NOON + 2 * MINUTE);
+    counters.arrive(cy, [PI], NOON + 2 * MINUTE);
+    expect(counters.claimS(bo, PI) - counters.claimS(cy, PI)).toBeLessThan(FAIR_WINDOW_S);
   });
 
-  test("a member with several jobs waits until the last of them has left", () => {
+  test("one job for the large node costs no claim on the small one", () => {
     const counters = createFairCounters();
-    counters.join(ada);
-    counters.join(ada);
-    counters.leave(ada);
-    counters.charge(ada, 1, 40);
-    counters.join(bo);
-    expect(counters.servedS(bo)).toBe(40);
+    counters.arrive(ada, [STUDIO], NOON);
+    counters.charge(ada, 1, 9_000, at(STUDIO));
+    counters.see(STUDIO, counters.claimS(ada, STUDIO));
+    for (const member of [bo, cy]) counters.arrive(member, [PI], NOON);
+    counters.arrive(bo, [STUDIO], NOON);
+    counters.charge(bo, 1, 10, at(STUDIO));
+    expect(counters.claimS(bo, PI) - counters.claimS(cy, PI)).toBe(10);
+    expect(counters.claimS(ada, STUDIO) - counters.claimS(bo, STUDIO)).toBe(RETURN_CREDIT_S - 10);
+  });
+
+  test("who had much on the large node is not kept from the small one for it", () => {
+    const counters = createFairCounters();
+    counters.arrive(ada, [STUDIO], NOON);
+    counters.charge(ada, 1, 9_000, at(STUDIO));
+    counters.arrive(bo, [PI], NOON);
+    counters.arrive(ada, [PI], NOON + MINUTE);
+    expect(counters.claimS(ada, PI)).toBe(counters.claimS(bo, PI));
   });
 
   test("service that was not had is given back", () => {
     const counters = createFairCounters();
-    counters.charge(ada, 2, 30);
-    counters.charge(ada, 2, -30);
-    expect(counters.servedS(ada)).toBe(0);
+    counters.arrive(ada, [STUDIO], NOON);
+    const before = counters.claimS(ada, STUDIO);
+    counters.charge(ada, 2, 30, at(STUDIO));
+    counters.charge(ada, 2, -30, at(STUDIO));
+    expect(counters.claimS(ada, STUDIO)).toBe(before);
   });
 });
 

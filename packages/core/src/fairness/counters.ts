@@ -1,52 +1,103 @@
 import type { MemberId } from "../terms.ts";
+import { RETURN_CREDIT_S } from "./window.ts";
 
 /**
- * Service received per member, in reference-seconds over the member's weight.
+ * Service received per member, in reference-seconds over the member's weight, and what it counts for where.
  *
- * F1. A member who comes back to the queue is lifted to the least served of those who wait (or, when nobody
- *     waits, to the last who did): absence saves nothing up.
- * F2. Service is charged at dispatch as expected, and put right when the attempt ends.
+ * Nodes that serve the same models are one claim class. Everything that a member had, wherever, counts in every
+ * class, plus a lift of the member's own in that class: its claim there is `served + lift`, and the least claim goes
+ * first. The level of a class is the highest least claim that was seen among those who waited for it.
+ *
+ * F1. Absence saves nothing up: who comes to wait for a class is lifted to a window below its level. So it goes
+ *     before those who were served meanwhile, for a window and no more.
+ * F2. Work elsewhere costs no claim: who had nothing to do with a class for ten minutes starts there as a newcomer
+ *     does, a window below its level, also when it had more in other classes. Whoever can use a small node only
+ *     keeps its place there whatever happens on large ones, and a single job for a large node costs no claim on
+ *     the small one.
+ * F3. Service is charged at dispatch as expected, raised while an output grows beyond that, and put right at the end.
  */
 export interface FairCounters {
-  /** A job of the member joins those that wait. */
-  readonly join: (member: MemberId) => void;
-  /** A job of the member no longer waits. */
-  readonly leave: (member: MemberId) => void;
-  /** Adds service; negative takes it back. `weight` is the member's share. */
-  readonly charge: (member: MemberId, weight: number, referenceS: number) => void;
-  /** Weighted service so far, reference-seconds. */
-  readonly servedS: (member: MemberId) => number;
+  /** A job of the member comes to wait for the given classes. */
+  readonly arrive: (member: MemberId, classes: readonly number[], nowMs: number) => void;
+  /** Adds service that a node of a class gives; negative takes it back. `weight` is the member's share. */
+  readonly charge: (
+    member: MemberId,
+    weight: number,
+    referenceS: number,
+    at: { readonly claimClass: number; readonly nowMs: number },
+  ) => void;
+  /** Adds to what the member's attempts in flight may yet take beyond their charges; negative takes it back. */
+  readonly mayOverrun: (member: MemberId, weight: number, referenceS: number) => void;
+  /** What the member's attempts in flight may yet take beyond their charges, weighted reference-seconds. */
+  readonly overrunS: (member: MemberId) => number;
+  /** What the member had as it counts in a class, reference-seconds; less goes first. */
+  readonly claimS: (member: MemberId, claimClass: number) => number;
+  /** Tells the least claim of those who wait for a class now. */
+  readonly see: (claimClass: number, leastS: number) => void;
 }
 
-export function createFairCounters(): FairCounters {
-  const served = new Map<MemberId, number>();
-  const waiting = new Map<MemberId, number>();
-  let lastLeaverS = 0;
+interface Account {
+  servedS: number;
+  overrunS: number;
+  /** By claim class. */
+  readonly claims: (Claim | undefined)[];
+}
 
-  const servedS = (member: MemberId): number => served.get(member) ?? 0;
+interface Claim {
+  liftS: number;
+  /** When the member last had to do with the class. */
+  lastMs: number;
+}
+
+/** After this long a member is new to a class, ms. */
+const FORGOTTEN_MS = 600_000;
+
+export function createFairCounters(): FairCounters {
+  const accounts = new Map<MemberId, Account>();
+  const levelsS: (number | undefined)[] = [];
+
+  const entryS = (claimClass: number): number => (levelsS[claimClass] ?? 0) - RETURN_CREDIT_S;
+  const accountOf = (member: MemberId): Account => {
+    const known = accounts.get(member);
+    if (known !== undefined) return known;
+    const made: Account = { servedS: 0, overrunS: 0, claims: [] };
+    accounts.set(member, made);
+    return made;
+  };
+  const claimOf = (account: Account, claimClass: number): Claim => {
+    const known = account.claims[claimClass];
+    if (known !== undefined) return known;
+    const made: Claim = { liftS: entryS(claimClass) - account.servedS, lastMs: -Infinity };
+    account.claims[claimClass] = made;
+    return made;
+  };
 
   return {
-    join(member) {
-      const jobs = waiting.get(member) ?? 0;
-      if (jobs === 0) {
-        let leastS = waiting.size === 0 ? lastLeaverS : Infinity;
-        for (const other of waiting.keys()) leastS = Math.min(leastS, servedS(other));
-        served.set(member, Math.max(servedS(member), leastS));
+    arrive(member, classes, nowMs) {
+      const account = accountOf(member);
+      for (const claimClass of classes) {
+        const claim = claimOf(account, claimClass);
+        const enteringS = entryS(claimClass) - account.servedS;
+        const isNew = nowMs - claim.lastMs > FORGOTTEN_MS;
+        claim.liftS = isNew ? enteringS : Math.max(claim.liftS, enteringS);
+        claim.lastMs = nowMs;
       }
-      waiting.set(member, jobs + 1);
     },
-    leave(member) {
-      const jobs = waiting.get(member) ?? 0;
-      if (jobs > 1) {
-        waiting.set(member, jobs - 1);
-        return;
-      }
-      waiting.delete(member);
-      if (waiting.size === 0) lastLeaverS = servedS(member);
+    charge(member, weight, referenceS, { claimClass, nowMs }) {
+      const account = accountOf(member);
+      claimOf(account, claimClass).lastMs = nowMs;
+      account.servedS += referenceS / weight;
     },
-    charge(member, weight, referenceS) {
-      served.set(member, Math.max(0, servedS(member) + referenceS / weight));
+    mayOverrun(member, weight, referenceS) {
+      accountOf(member).overrunS += referenceS / weight;
     },
-    servedS,
+    overrunS: (member) => accounts.get(member)?.overrunS ?? 0,
+    claimS(member, claimClass) {
+      const account = accountOf(member);
+      return account.servedS + claimOf(account, claimClass).liftS;
+    },
+    see(claimClass, leastS) {
+      levelsS[claimClass] = Math.max(levelsS[claimClass] ?? 0, leastS);
+    },
   };
 }

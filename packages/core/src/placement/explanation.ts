@@ -21,6 +21,7 @@ export const REFUSAL_REASONS = [
   "memory-pressure",
   "thermal-critical",
   "fair-order",
+  "owner-first",
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
