@@ -8,6 +8,7 @@ import {
   frame,
   job,
   leaseOf,
+  limitsOf,
   noonMs,
   pi,
   retry,
@@ -81,7 +82,7 @@ describe.each(eachJobStores())("the attempts of the job store on %s", (_name, op
       await using stores = await openJob(open, "empty");
       const { jobs } = stores;
       const ids = Array.from({ length: 40 }, (_, i) => asJobId(`job_${i}`));
-      await Promise.all(ids.map((id) => jobs.admit(admission({ quotaTokens: null }, { id }))));
+      await Promise.all(ids.map((id) => jobs.admit(admission({ limits: limitsOf(null) }, { id }))));
       const outcomes = await Promise.all(
         ids.map((id) => jobs.lease(leaseOf({ job: id, tokensPerDay: 350 }))),
       );

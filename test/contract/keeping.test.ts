@@ -9,6 +9,7 @@ import {
   frame,
   job,
   leaseOf,
+  month,
   noonMs,
   retry,
   success,
@@ -37,7 +38,7 @@ test("keeps a job's texts for a day after its end, its record for a month, and n
   expect(await lifetimesH()).toEqual([-1, -1, -1]);
   await jobs.finish(fence, job, 1, success(30, 5), noonMs);
   expect(await lifetimesH()).toEqual([24, 24, 30 * 24]);
-  expect(await redis.pttl(keys.nodeAccount(leaseOf().node, leaseOf().day))).toBeGreaterThan(0);
+  expect(await redis.pttl(keys.nodeAccount(leaseOf().node, month))).toBeGreaterThan(0);
 });
 
 test("a job whose output has expired can still be followed to its end, which is at once", async () => {
@@ -83,7 +84,7 @@ test("has a job in the sets of its place in life, and in no others", async () =>
   const sets = ["pending", "leases", "followed", "deadlines", "zombies"] as const;
   const memberships = async () => {
     const members = await Promise.all(sets.map((set) => redis.zrange(keys[set], "0", "-1")));
-    const queued = Number(await redis.hget(keys.pendingByMember, ada));
+    const queued = Number(await redis.hget(keys.standing(ada), "pending"));
     expect(queued).toBe(members[0]?.length);
     return sets.filter((_, i) => members[i]?.some((member) => member.split("|")[0] === job));
   };
@@ -163,6 +164,6 @@ test("an unreachable Redis is an operational error, and what was asked can be as
   await expect(stores.jobs.admit(admission())).rejects.toMatchObject(refused);
   await expect(stores.jobs.read(job)).rejects.toMatchObject(refused);
   await own.restart();
-  await expect.poll(() => stores.redis.status).toBe("ready");
-  expect(await stores.jobs.admit(admission())).toEqual({ kind: "admitted" });
+  await expect.poll(() => stores.redis.status, { timeout: 10_000 }).toBe("ready");
+  expect(await stores.jobs.admit(admission())).toMatchObject({ kind: "admitted" });
 });

@@ -1,4 +1,4 @@
-import { asMemberId, type KeyRecord, type Member } from "@coop/core";
+import { asMemberId, DEFAULT_LIMITS, type KeyRecord, type Member } from "@coop/core";
 import { createManualClock } from "@coop/core/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { contractStores, type ContractStore } from "./stores.ts";
@@ -7,7 +7,7 @@ const ada: Member = {
   id: asMemberId("mem_ada"),
   name: "Ada",
   role: "operator",
-  quotaTokens: null,
+  limits: DEFAULT_LIMITS,
   weight: 1,
   defaultTier: "local-small",
   createdAtMs: 1_000,
@@ -18,7 +18,7 @@ const bo: Member = {
   id: asMemberId("mem_bo"),
   name: "Bo",
   role: "member",
-  quotaTokens: 5_000,
+  limits: { ...DEFAULT_LIMITS, tokensPerMonth: { kind: "tokens", tokens: 5_000 }, jobsAtOnce: 2 },
   weight: 0.5,
   createdAtMs: 2_000,
 };

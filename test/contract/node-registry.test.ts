@@ -23,7 +23,7 @@ describe.each(contractStores)("the node registry %s", (_, start) => {
     await using ports = await store.open(createManualClock());
     const { nodes } = ports;
     await nodes.addJoinToken(token("t1"));
-    const registration = { ...node("node_1"), owner: ada, joinedAtMs: nowMs, revokedAtMs: null };
+    const registration = { ...node("node_1"), owner: ada, joinedAtMs: nowMs, revokedAtMs: null, offer: null };
     expect(await nodes.redeem("t1", "digest-t1", node("node_1"), nowMs)).toEqual({
       kind: "joined",
       node: registration,

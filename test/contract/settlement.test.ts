@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { asJobId, START_OF_OUTPUT } from "@coop/core";
 import {
   ada,
+  ben,
   day,
   failure,
   fence,
@@ -51,16 +52,21 @@ describe.each(eachJobStores())("settlement in the job store on %s", (_name, open
         {
           kind: "succeeded",
           job,
+          grant: null,
           epoch: 1,
           member: ada,
           month,
           node: studio,
           day,
+          owner: ben,
           atMs: noonMs + 500,
           toMember: 35,
           toNode: -35,
           toWaste: 0,
           toAbsorbed: 0,
+          // A quarter for an edge model's owner, rounded down.
+          toCredit: 8,
+          toGrant: -8,
         },
       ]);
     });

@@ -16,6 +16,16 @@ export interface Books {
   readonly nodes: { readonly used: number; readonly held: number };
 }
 
+/** The parts of a ledger entry, in their order. */
+const ENTRY = ["kind", "job", "epoch", "member", "month", "node", "day", "at", "owner"].concat([
+  "toMember",
+  "toNode",
+  "toWaste",
+  "toAbsorbed",
+  "toCredit",
+  "toGrant",
+]);
+
 /** Reads the books straight from a co-op's embedded Redis: no code of ours in between. */
 export async function readBooks(redis: Redis): Promise<Books> {
   const keys = await redis.keys("{coop}:*");
@@ -32,11 +42,9 @@ export async function readBooks(redis: Redis): Promise<Books> {
     }
     return total;
   };
-  const ledger = (await redis.xrange("{coop}:ledger", "-", "+")).map(([, fields]) => {
-    const entry: Record<string, string> = {};
-    for (let index = 0; index + 1 < fields.length; index += 2)
-      entry[fields[index] ?? ""] = fields[index + 1] ?? "";
-    return entry;
+  const ledger = (await redis.xrange("{coop}:ledger", "-", "+")).map(([, [, text = ""]]) => {
+    const parts = text.split("|");
+    return Object.fromEntries(ENTRY.map((name, index) => [name, parts[index] ?? ""]));
   });
   return { jobs, ledger, members: await sum("{coop}:account:"), nodes: await sum("{coop}:node-account:") };
 }
@@ -80,7 +88,8 @@ export function auditBooks(books: Books): readonly string[] {
   const ended = new Set<string>();
   for (const entry of books.ledger) {
     const amount = (name: string): number => Number(entry[name]);
-    if (amount("toMember") + amount("toNode") + amount("toWaste") + amount("toAbsorbed") !== 0)
+    const deltas = ENTRY.filter((name) => name.startsWith("to")).map(amount);
+    if (deltas.reduce((sum, tokens) => sum + tokens, 0) !== 0)
       wrong.push(`does not sum to zero: ${JSON.stringify(entry)}`);
     totals.toMember += amount("toMember");
     totals.toNode += amount("toNode");

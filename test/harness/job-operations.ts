@@ -8,6 +8,7 @@ import {
   fence,
   frame,
   leaseOf,
+  limitsOf,
   pi,
   retry,
   studio,
@@ -61,7 +62,7 @@ const admit = fc
           admission(
             {
               idempotency: key === null ? null : { key, bodyHash },
-              quotaTokens: 250,
+              limits: limitsOf(250),
               caps: { perMember: 2, total: 3 },
               followedUntilMs: attachment === "attached" ? nowMs + 15_000 : null,
               nowMs,

@@ -1,5 +1,6 @@
 import { asJobId, asMemberId, asNodeId } from "@coop/core";
 import type {
+  AdmitLimits,
   AdmitRequest,
   AppendRequest,
   AttemptEnd,
@@ -33,14 +34,23 @@ export const spec = (changes: Partial<JobSpec> = {}): JobSpec =>
     ...changes,
   });
 
+/** Limits of a member with so many tokens a month and no other limit. */
+export const limitsOf = (tokens: number | null, changes: Partial<AdmitLimits> = {}): AdmitLimits => ({
+  tokens,
+  tierTokens: null,
+  jobsAtOnce: null,
+  requestsPerMinute: null,
+  ...changes,
+});
+
 export const admission = (changes: Partial<AdmitRequest> = {}, of: Partial<JobSpec> = {}): AdmitRequest => {
   const asked = spec(of);
   return {
     spec: asked,
     payload: `{"messages":"of ${asked.id}"}`,
     metadata: { from: "a test" },
-    month,
-    quotaTokens: 1_000,
+    day,
+    limits: limitsOf(1_000),
     caps: { perMember: 100, total: 1_000 },
     idempotency: null,
     followedUntilMs: asked.attachment === "attached" ? noonMs + 15_000 : null,
@@ -59,6 +69,7 @@ export const leaseOf = (changes: Partial<LeaseRequest> = {}): LeaseRequest => {
     nodeOwner: ben,
     cloud: false,
     tokensPerDay: null,
+    tokensPerMonth: null,
     day,
     leaseUntilMs: noonMs + 30_000,
     placement: { atMs: noonMs, decision: { kind: "assigned", ...place }, nodes: [] },

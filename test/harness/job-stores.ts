@@ -2,23 +2,28 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
-import { asJobId, asMemberId, asNodeId, assert, defaultStorePolicy } from "@coop/core";
+import { assert, defaultStorePolicy } from "@coop/core";
 import type {
+  Accounting,
   AttemptStore,
   JobDesk,
   LedgerEntry,
   LedgerReader,
   OutputLog,
   StorePolicy,
+  UsageReader,
   Wake,
 } from "@coop/core";
 import { createManualClock, createMemoryJobStore, createMemoryOutputLog } from "@coop/core/testing";
 import { createVault, type Vault } from "@coop/redis";
 import {
+  createAccounting,
   createJobStore,
   createKeys,
   createLedgerReader,
   createOutputLog,
+  createScripts,
+  createUsageReader,
   startTestRedis,
   type TestRedis,
 } from "@coop/redis/testing";
@@ -32,6 +37,8 @@ export interface JobStores extends AsyncDisposable {
   ledger(): Promise<readonly LedgerEntry[]>;
   /** The same, through the port. */
   readonly books: LedgerReader;
+  readonly accounting: Accounting;
+  readonly usage: UsageReader;
   /** Wake-ups so far, oldest first. On Redis they arrive a moment later. */
   readonly wakes: readonly Wake[];
 }
@@ -48,6 +55,8 @@ export const openMemoryStores: OpenJobStores = async (policy = {}) => {
     setFence: async (fence) => jobs.setFence(fence),
     ledger: async () => jobs.ledger(),
     books: jobs.books,
+    accounting: jobs.accounting,
+    usage: jobs.usage,
     wakes,
     [Symbol.asyncDispose]: async () => undefined,
   };
@@ -58,6 +67,7 @@ export interface RedisJobStores extends JobStores {
   readonly redis: ReturnType<TestRedis["connect"]>;
   readonly keys: ReturnType<typeof createKeys>;
   readonly vault: Vault;
+  readonly run: ReturnType<typeof createScripts>;
 }
 
 /** Opens stores under a prefix of their own in a test's Redis. */
@@ -71,6 +81,9 @@ export const openRedisStores =
     const redis = server.connect();
     const subscriber = server.connect();
     const ears = server.connect();
+    const full = { ...defaultStorePolicy, ...policy };
+    const run = createScripts(redis, prefix, full);
+    const books = createLedgerReader(redis, keys, run, full.nodeAccountKeptMs);
     const wakes: Wake[] = [];
     ears.on("message", (_channel, message) => wakes.push(JSON.parse(message)));
     await ears.subscribe(keys.wakeChannel);
@@ -78,9 +91,11 @@ export const openRedisStores =
       jobs: createJobStore({ redis, prefix, vault, policy }),
       output: createOutputLog({ redis, subscriber, prefix, vault }),
       setFence: async (fence) => void (await redis.set(keys.fence, fence)),
-      ledger: async () =>
-        (await redis.xrange(keys.ledger, "-", "+")).map(([, fields]) => ledgerEntry(fields)),
-      books: createLedgerReader(redis, keys, { ...defaultStorePolicy, ...policy }.nodeAccountKeptMs),
+      ledger: async () => (await books.page(null, 1_000)).map(({ position: _, ...entry }) => entry),
+      books,
+      accounting: createAccounting(redis, keys, run),
+      usage: createUsageReader(redis, keys),
+      run,
       wakes,
       redis,
       keys,
@@ -91,24 +106,6 @@ export const openRedisStores =
       },
     };
   };
-
-function ledgerEntry(fields: readonly string[]): LedgerEntry {
-  const text = (name: string): string => fields[fields.indexOf(name) + 1] ?? "";
-  return {
-    kind: text("kind"),
-    job: asJobId(text("job")),
-    epoch: Number(text("epoch")),
-    member: asMemberId(text("member")),
-    month: text("month"),
-    node: text("node") === "" ? null : asNodeId(text("node")),
-    day: text("day") === "" ? null : text("day"),
-    atMs: Number(text("at")),
-    toMember: Number(text("toMember")),
-    toNode: Number(text("toNode")),
-    toWaste: Number(text("toWaste")),
-    toAbsorbed: Number(text("toAbsorbed")),
-  };
-}
 
 /** For `describe.each`: every store that has to keep the contract. The file's tests share one Redis. */
 export function eachJobStores(): readonly (readonly [string, OpenJobStores])[] {

@@ -29,6 +29,7 @@ export * from "./ports/job-store.ts";
 export * from "./ports/output-log.ts";
 export * from "./ports/ledger.ts";
 export * from "./ledger/audit.ts";
+export * from "./ledger/sums.ts";
 export * from "./ports/membership.ts";
 export * from "./ports/fleet-board.ts";
 export * from "./ports/leadership.ts";

@@ -6,20 +6,26 @@ const tokens = z.number().int();
 export const ledgerLineSchema = z.object({
   /** Where it stands; grows from line to line. */
   position: z.string(),
-  /** How a job ended, or how the hold of a node did. */
+  /** How a job ended or the hold of a node did, `refunded` or `granted`. */
   kind: z.string(),
-  job: z.string(),
+  /** Null when it was granted; then `grant` is its id. */
+  job: z.string().nullable(),
+  grant: z.string().nullable(),
   epoch: z.number().int(),
   member: z.string(),
   month: z.string(),
   /** Null with its day when no attempt was on a node. */
   node: z.string().nullable(),
   day: z.string().nullable(),
+  /** Whose credit grows by `toCredit`. */
+  owner: z.string().nullable(),
   atMs: z.number(),
   toMember: tokens,
   toNode: tokens,
   toWaste: tokens,
   toAbsorbed: tokens,
+  toCredit: tokens,
+  toGrant: tokens,
 });
 
 /** `GET /admin/ledger`: lines, oldest first. `nextCursor` is the position to go on after, null after the last. */
@@ -39,14 +45,26 @@ export const ledgerAuditSchema = z.object({
   lines: z.number().int(),
   /** Accounts that were compared. */
   accounts: z.number().int(),
-  /** Days of nodes whose account is past its keeping. */
+  /** Accounts of nodes that are past their keeping. */
   agedOut: z.number().int(),
   /** Empty when the books are right. */
   findings: z.array(
     z.discriminatedUnion("kind", [
-      z.object({ kind: z.literal("unbalanced"), position: z.string(), job: z.string(), sumTokens: tokens }),
-      z.object({ kind: z.literal("member-drift"), member: z.string(), month: z.string(), ...drift }),
-      z.object({ kind: z.literal("node-drift"), node: z.string(), day: z.string(), ...drift }),
+      z.object({ kind: z.literal("unbalanced"), position: z.string(), of: z.string(), sumTokens: tokens }),
+      z.object({
+        kind: z.enum(["member-drift", "credit-drift"]),
+        member: z.string(),
+        month: z.string(),
+        ...drift,
+      }),
+      z.object({ kind: z.literal("node-drift"), node: z.string(), period: z.string(), ...drift }),
+      z.object({
+        kind: z.literal("usage-drift"),
+        member: z.string(),
+        month: z.string(),
+        usageTokens: tokens,
+        accountTokens: tokens,
+      }),
     ]),
   ),
   /** In all, of which the first are listed. */

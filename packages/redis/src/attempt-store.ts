@@ -2,6 +2,7 @@ import {
   asJobId,
   asNodeId,
   assert,
+  monthOfDay,
   OperationalError,
   type AppendOutcome,
   type AppendRequest,
@@ -18,7 +19,7 @@ import {
   type SweepOutcome,
 } from "@coop/core";
 import { z } from "zod";
-import { readAccount, readRecord } from "./job-desk.ts";
+import { readRecord } from "./job-desk.ts";
 import { hashFromPairs, recordFromHash } from "./job-record.ts";
 import type { JobStoreParts } from "./job-store.ts";
 import { answered } from "./store-unavailable.ts";
@@ -43,6 +44,8 @@ const expireReply = z.union([
   z.tuple([z.literal("failed"), z.number()]),
   z.tuple([z.enum(["stale", "fenced"])]),
 ]);
+const tokens = z.coerce.number().int();
+const nodeAccountReply = z.tuple([tokens, tokens, tokens, tokens]);
 const settleReply = z.enum(["settled", "repeated", "unknown"]);
 const ids = z.array(z.string());
 const attempts = z.array(z.union([z.string(), z.number()]));
@@ -111,7 +114,15 @@ export function createAttemptStore(parts: JobStoreParts): AttemptStore {
       if (unreadable !== undefined) throw unreadable.reason;
     },
 
-    nodeAccount: (node, day) => readAccount(parts, keys.nodeAccount(node, day)),
+    async nodeAccount(node, day) {
+      const fields = ["used", "held", `used:${day}`, `held:${day}`];
+      const reply = await answered(redis.hmget(keys.nodeAccount(node, monthOfDay(day)), ...fields));
+      const [usedOfMonth, heldOfMonth, usedOfDay, heldOfDay] = nodeAccountReply.parse(reply);
+      return {
+        day: { usedTokens: usedOfDay, heldTokens: heldOfDay },
+        month: { usedTokens: usedOfMonth, heldTokens: heldOfMonth },
+      };
+    },
   };
 }
 
@@ -131,6 +142,7 @@ async function lease({ keys, run, vault }: JobStoreParts, request: LeaseRequest)
       request.nowMs,
       JSON.stringify(request.placement),
       request.nodeName,
+      request.tokensPerMonth ?? "",
     ]),
   );
   switch (reply[0]) {

@@ -6,6 +6,7 @@ import {
   type JobDesk,
   type JobRecord,
   type Placement,
+  type QuotaStanding,
 } from "@coop/core";
 import { asJobId, asNodeId } from "@coop/core";
 import { z } from "zod";
@@ -13,11 +14,19 @@ import type { JobStoreParts } from "./job-store.ts";
 import { recordFromHash } from "./job-record.ts";
 import { answered } from "./store-unavailable.ts";
 
+const counted = z.enum([
+  "admitted",
+  "quota-exceeded",
+  "tier-quota-exceeded",
+  "too-many-at-once",
+  "too-many-requests",
+]);
+const amount = z.number();
 const admitReply = z.union([
-  z.tuple([z.enum(["admitted", "revoked"])]),
+  z.tuple([z.literal("revoked")]),
   z.tuple([z.enum(["duplicate", "idempotency-conflict"]), z.string()]),
-  z.tuple([z.literal("quota-exceeded"), z.number(), z.number()]),
   z.tuple([z.literal("too-many-pending"), z.enum(["member", "co-op"])]),
+  z.tuple([counted, amount, amount, amount, amount, amount, amount, amount]),
 ]);
 
 const cancelReply = z.union([
@@ -68,20 +77,16 @@ export function createJobDesk(parts: JobStoreParts): JobDesk {
       if (jobs.length === 0) return;
       await answered(redis.zadd(keys.followed, "XX", ...jobs.flatMap((job) => [untilMs, job])));
     },
-
-    async account(member, month) {
-      return readAccount(parts, keys.memberAccount(member, month));
-    },
   };
 }
 
 async function admit({ keys, run, vault }: JobStoreParts, request: AdmitRequest): Promise<AdmitOutcome> {
-  const { spec, caps, idempotency } = request;
+  const { spec, caps, limits, idempotency } = request;
   const reply = admitReply.parse(
     await run("admit", keys.job(spec.id), [
       spec.id,
       spec.member,
-      request.month,
+      request.day,
       holdTokens(spec),
       spec.promptTokens,
       spec.attachment,
@@ -92,7 +97,6 @@ async function admit({ keys, run, vault }: JobStoreParts, request: AdmitRequest)
       JSON.stringify(spec),
       JSON.stringify(request.metadata),
       vault.seal(request.payload),
-      request.quotaTokens ?? "",
       caps.perMember,
       caps.total,
       spec.attachment === "attached" ? (request.followedUntilMs ?? "") : "",
@@ -100,39 +104,54 @@ async function admit({ keys, run, vault }: JobStoreParts, request: AdmitRequest)
       idempotency?.bodyHash ?? "",
       spec.streamed ? "1" : "0",
       request.key ?? "",
+      spec.askedTier,
+      limits.tokens ?? "",
+      limits.tierTokens ?? "",
+      limits.jobsAtOnce ?? "",
+      limits.requestsPerMinute ?? "",
     ]),
   );
   switch (reply[0]) {
-    case "admitted":
     case "revoked":
       return { kind: reply[0] };
     case "duplicate":
     case "idempotency-conflict":
       return { kind: reply[0], job: asJobId(reply[1]) };
-    case "quota-exceeded":
-      return {
-        kind: reply[0],
-        limitTokens: request.quotaTokens ?? 0,
-        usedTokens: reply[1],
-        heldTokens: reply[2],
-      };
     case "too-many-pending":
       return { kind: reply[0], scope: reply[1] };
+    default:
+      return admitOutcome(request, reply);
+  }
+}
+
+type CountedReply = Extract<z.infer<typeof admitReply>, { readonly length: 8 }>;
+
+/** The answer to a request that was counted, with how the member stands. */
+function admitOutcome({ spec, limits }: AdmitRequest, reply: CountedReply): AdmitOutcome {
+  const [kind, usedTokens, heldTokens, creditTokens, requests, tierUsed, tierHeld, unfinished] = reply;
+  const standing: QuotaStanding = {
+    limitTokens: limits.tokens === null ? null : Math.max(0, limits.tokens + creditTokens),
+    creditTokens,
+    usedTokens,
+    heldTokens,
+    requestsLeft: limits.requestsPerMinute === null ? null : Math.max(0, limits.requestsPerMinute - requests),
+  };
+  switch (kind) {
+    case "admitted":
+    case "quota-exceeded":
+      return { kind, standing };
+    case "tier-quota-exceeded": {
+      const tier = { tier: spec.askedTier, usedTokens: tierUsed, heldTokens: tierHeld };
+      return { kind, ...tier, limitTokens: limits.tierTokens ?? 0, standing };
+    }
+    case "too-many-at-once":
+      return { kind, limit: limits.jobsAtOnce ?? 0, unfinished, standing };
+    case "too-many-requests":
+      return { kind, limit: limits.requestsPerMinute ?? 0, standing };
   }
 }
 
 /** A job as its hash has it; null when unknown. */
 export async function readRecord({ redis, keys }: JobStoreParts, job: string): Promise<JobRecord | null> {
   return recordFromHash(await answered(redis.hgetall(keys.job(job))));
-}
-
-const accountReply = z.tuple([z.coerce.number().int(), z.coerce.number().int()]);
-
-/** What an account has used and holds, tokens; zeros for one that nothing has touched. */
-export async function readAccount(
-  { redis }: JobStoreParts,
-  key: string,
-): Promise<{ readonly usedTokens: number; readonly heldTokens: number }> {
-  const [usedTokens, heldTokens] = accountReply.parse(await answered(redis.hmget(key, "used", "held")));
-  return { usedTokens, heldTokens };
 }

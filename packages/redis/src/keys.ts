@@ -13,8 +13,6 @@ const ONE = {
   dirty: "dirty",
   /** Sorted set: queued jobs, by submission, ms. */
   pending: "pending",
-  /** Hash: number of queued jobs by member. */
-  pendingByMember: "pending-by-member",
   /** Sorted set: jobs on a node, by the end of the lease, ms. */
   leases: "leases",
   /** Sorted set: attached jobs that have not ended, by until when someone is known to follow, ms. */
@@ -23,8 +21,10 @@ const ONE = {
   deadlines: "deadlines",
   /** Sorted set: `job|epoch` of holds on nodes whose attempt was fenced off, by when they are overdue, ms. */
   zombies: "zombies",
-  /** Stream: one entry a settlement; the deltas of each entry sum to zero. */
+  /** Stream: one entry a settlement, its parts in one field `entry`, joined with `|`; the deltas of each sum to zero. */
   ledger: "ledger",
+  /** Hash: when it was granted, ms, by id of what was granted. */
+  grants: "grants",
   /** List: operators' acts, JSON, oldest first; each carries the hash of the one before. */
   audit: "audit",
   /** Hash: a member as JSON, by id. */
@@ -53,10 +53,16 @@ const MANY = {
   out: "out",
   /** Sorted set in the order of ids, which is the order of creation. By member. */
   memberJobs: "member-jobs",
-  /** Hash `used`, `held`, tokens. By member and month `YYYY-MM`. */
+  /** Hash `used`, `held`, `credit`, and for each tier asked for `used:tier`, `held:tier`; tokens. By member and month `YYYY-MM`. */
   account: "account",
-  /** Hash `used`, `held`, tokens. By node and day `YYYY-MM-DD`. */
+  /** Hash `pending`, `unfinished`: jobs; `minute` since the Unix epoch, `requests` in it. By member. */
+  standing: "standing",
+  /** Hash `row|day` and `row|day|node|tier|model`: counts joined with `,` (usage.ts); `wait|day|bucket`: jobs. By member and month. */
+  usage: "usage",
+  /** Hash `used`, `held`, and for each day `used:day`, `held:day`; tokens. By node and month `YYYY-MM`. */
   nodeAccount: "node-account",
+  /** String `share|live|at`: an attempt's share of the node's time, microseconds; live attempts; as of, ms. By node. */
+  nodeClock: "node-clock",
   /** Hash `job`, `bodyHash`, `untilMs`. By member and the member's idempotency key. */
   idempotency: "idempotency",
   /** Hash: an API key. By key id. */
@@ -84,7 +90,6 @@ export function createKeys(prefix: string) {
     leader: one("leader"),
     dirty: one("dirty"),
     pending: one("pending"),
-    pendingByMember: one("pendingByMember"),
     leases: one("leases"),
     followed: one("followed"),
     deadlines: one("deadlines"),
@@ -102,7 +107,12 @@ export function createKeys(prefix: string) {
     output: (job: string) => many("out", job),
     memberJobs: (member: string) => many("memberJobs", member),
     memberAccount: (member: string, month: string) => many("account", member, month),
-    nodeAccount: (node: string, day: string) => many("nodeAccount", node, day),
+    /** Pattern of every account, and of a little else. */
+    anyAccount: `${prefix}:*account:*`,
+    standing: (member: string) => many("standing", member),
+    usage: (member: string, month: string) => many("usage", member, month),
+    nodeAccount: (node: string, month: string) => many("nodeAccount", node, month),
+    nodeClock: (node: string) => many("nodeClock", node),
     idempotency: (member: string, key: string) => many("idempotency", member, key),
     apiKey: (id: string) => many("apiKey", id),
     memberKeys: (member: string) => many("memberKeys", member),

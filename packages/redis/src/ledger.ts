@@ -1,112 +1,248 @@
+import { setTimeout as delay } from "node:timers/promises";
 import {
   asJobId,
   asMemberId,
   asNodeId,
   assert,
+  monthOfDay,
   type AccountBalance,
   type LedgerLine,
   type LedgerReader,
+  type LedgerSums,
+  type MemberMonth,
+  type RolledUp,
 } from "@coop/core";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { hashFromPairs } from "./job-record.ts";
 import type { Keys } from "./keys.ts";
+import type { RunScript } from "./script.ts";
 import { answered } from "./store-unavailable.ts";
 
 const tokens = z.coerce.number().int();
+const orNull = z.string().transform((text) => (text === "" ? null : text));
+const memberId = z.string().transform(asMemberId);
 
-const lineSchema = z
-  .object({
-    kind: z.string(),
-    job: z.string().transform(asJobId),
-    epoch: tokens,
-    member: z.string().transform(asMemberId),
-    month: z.string(),
-    node: z.string(),
-    day: z.string(),
-    at: z.coerce.number(),
-    toMember: tokens,
-    toNode: tokens,
-    toWaste: tokens,
-    toAbsorbed: tokens,
-  })
-  .transform(({ node, day, at, ...line }) => ({
-    ...line,
-    node: node === "" ? null : asNodeId(node),
-    day: day === "" ? null : day,
-    atMs: at,
-  }));
+/** The parts of an entry, as the scripts join them. */
+const entrySchema = z.preprocess(
+  (text) => String(text).split("|"),
+  z.tuple([
+    z.string(),
+    z.string(),
+    tokens,
+    memberId,
+    z.string(),
+    orNull,
+    orNull,
+    z.coerce.number(),
+    orNull,
+    tokens,
+    tokens,
+    tokens,
+    tokens,
+    tokens,
+    tokens,
+  ]),
+);
+const streamReply = z.array(z.tuple([z.string(), z.tuple([z.literal("entry"), entrySchema])]));
 
-const streamReply = z.array(z.tuple([z.string(), z.array(z.string())]));
-const usedReply = z.string().nullable();
+const flat = z.array(z.union([z.string(), z.number()]));
+const sumsReply = z.tuple([z.number(), z.string(), flat, flat, flat, z.array(z.array(z.string()))]);
+const rolledUpReply = z.array(z.number());
 
 /** Most keys that one step of the search for accounts looks at. */
-const SCAN_KEYS = 1_000;
+const SCAN_KEYS = 250;
+/** Most lines that one step sums up while others wait. */
+const TAIL_LINES = 250;
+/** Most accounts whose usage one step sums up. */
+const STEP_ACCOUNTS = 25;
+/** How long a step leaves Redis to others, in times of what it took. */
+const REST = 1;
 
 /** Reads the ledger and the accounts in Redis. */
-export function createLedgerReader(redis: Redis, keys: Keys, nodeAccountKeptMs: number): LedgerReader {
+export function createLedgerReader(
+  redis: Redis,
+  keys: Keys,
+  run: RunScript,
+  nodeAccountKeptMs: number,
+): LedgerReader {
+  const sum = async (after: string | null, limit: number | "", accounts: readonly string[] = []) =>
+    sumsReply.parse(await run("sum-ledger", keys.ledger, [startAfter(after), limit, ...accounts]));
+
+  const sums = async (after: string | null, limit: number): Promise<LedgerSums> =>
+    politely(async () => sumsFrom(await sum(after, limit)));
+
   return {
     page: async (after, limit) =>
       linesOf(await answered(redis.xrange(keys.ledger, startAfter(after), "+", "COUNT", limit))),
+    sums,
 
     async balances(after) {
       const names = new Set<string>();
-      for (const pattern of [keys.memberAccount("*", "*"), keys.nodeAccount("*", "*")])
-        for await (const name of namesLike(redis, pattern)) names.add(name);
+      for await (const name of accountNames(redis, keys)) names.add(name);
+      const parts: LedgerSums[] = [];
+      let tailAfter = after;
+      const addNames = (part: LedgerSums): boolean => {
+        const before = names.size;
+        for (const name of accountsOf(keys, part)) names.add(name);
+        return names.size > before;
+      };
       for (;;) {
-        const { lines, used } = await readTogether(redis, keys, after, [...names]);
-        const unread = lines.flatMap((line) => accountsOf(keys, line)).filter((name) => !names.has(name));
+        const part = await sums(tailAfter, TAIL_LINES);
+        if (part.lines < TAIL_LINES) break;
+        parts.push(part);
+        addNames(part);
+        tailAfter = part.last;
+      }
+      for (;;) {
+        const asked = [...names];
+        const reply = await sum(tailAfter, "", asked);
+        const tail = sumsFrom(reply);
         // An account that came to be during the search is read with all others again.
-        for (const name of unread) names.add(name);
-        if (unread.length > 0) continue;
-        const accounts = [...used].map(([name, tokensUsed]) => balanceOf(keys, name, tokensUsed));
-        return { lines, accounts, nodeAccountKeptMs };
+        if (addNames(tail)) continue;
+        const accounts = asked.flatMap((name, index) => balancesOf(keys, name, reply[5][index] ?? []));
+        return { sums: concat([...parts, tail]), accounts, nodeAccountKeptMs };
       }
     },
+
+    async rolledUp(accounts) {
+      const all: RolledUp[] = [];
+      for (let from = 0; from < accounts.length; from += STEP_ACCOUNTS) {
+        const step = accounts.slice(from, from + STEP_ACCOUNTS);
+        all.push(...(await politely(() => rolledUpOf(keys, run, step))));
+      }
+      return all;
+    },
   };
+}
+
+async function rolledUpOf(
+  keys: Keys,
+  run: RunScript,
+  accounts: readonly MemberMonth[],
+): Promise<readonly RolledUp[]> {
+  const pairs = accounts.flatMap(({ member, month }) => [
+    keys.memberAccount(member, month),
+    keys.usage(member, month),
+  ]);
+  const sums = rowsOf(rolledUpReply.parse(await run("sum-usage", pairs[0] ?? "", pairs)), 2);
+  return accounts.map(({ member, month }, index) => {
+    const [usedTokens = 0, chargedTokens = 0] = sums[index] ?? [];
+    return { member, month, usedTokens, chargedTokens };
+  });
+}
+
+/** Does a step of long work and rests after it, so that whoever waits for Redis comes in between. */
+async function politely<Result>(step: () => Promise<Result>): Promise<Result> {
+  const startedMs = performance.now();
+  const result = await step();
+  await delay((performance.now() - startedMs) * REST);
+  return result;
 }
 
 const startAfter = (after: string | null): string => (after === null ? "-" : `(${after}`);
 
 const linesOf = (reply: unknown): readonly LedgerLine[] =>
-  streamReply
-    .parse(reply)
-    .map(([position, fields]) => ({ ...lineSchema.parse(hashFromPairs(fields)), position }));
+  streamReply.parse(reply).map(([position, [, parts]]) => {
+    const [kind, of, epoch, member, month, node, day, atMs, owner, ...amounts] = parts;
+    const [toMember, toNode, toWaste, toAbsorbed, toCredit, toGrant] = amounts;
+    return {
+      position,
+      kind,
+      job: kind === "granted" ? null : asJobId(of),
+      grant: kind === "granted" ? of : null,
+      epoch,
+      member,
+      month,
+      node: node === null ? null : asNodeId(node),
+      day,
+      owner: owner === null ? null : asMemberId(owner),
+      atMs,
+      toMember,
+      toNode,
+      toWaste,
+      toAbsorbed,
+      toCredit,
+      toGrant,
+    };
+  });
 
-/** Keys of a pattern, whose only special sign is the star. */
-async function* namesLike(redis: Redis, pattern: string): AsyncGenerator<string> {
+function sumsFrom([lines, last, members, nodes, unbalanced]: z.infer<typeof sumsReply>): LedgerSums {
+  return {
+    lines,
+    last: last === "" ? null : last,
+    members: rowsOf(members, 4).map(([member, month, usedTokens, creditTokens]) => ({
+      member: asMemberId(String(member)),
+      month: String(month),
+      usedTokens: Number(usedTokens),
+      creditTokens: Number(creditTokens),
+    })),
+    nodes: rowsOf(nodes, 3).map(([node, day, usedTokens]) => ({
+      node: asNodeId(String(node)),
+      day: String(day),
+      usedTokens: Number(usedTokens),
+    })),
+    unbalanced: rowsOf(unbalanced, 3).map(([position, of, sumTokens]) => ({
+      position: String(position),
+      of: String(of),
+      sumTokens: Number(sumTokens),
+    })),
+  };
+}
+
+const rowsOf = <Value>(list: readonly Value[], width: number): readonly (readonly Value[])[] =>
+  Array.from({ length: list.length / width }, (_, i) => list.slice(i * width, (i + 1) * width));
+
+const concat = (parts: readonly LedgerSums[]): LedgerSums => ({
+  lines: parts.reduce((lines, part) => lines + part.lines, 0),
+  last: parts.findLast((part) => part.last !== null)?.last ?? null,
+  members: parts.flatMap((part) => part.members),
+  nodes: parts.flatMap((part) => part.nodes),
+  unbalanced: parts.flatMap((part) => part.unbalanced),
+});
+
+/** The keys of all accounts. */
+async function* accountNames(redis: Redis, keys: Keys): AsyncGenerator<string> {
   let cursor = "0";
   do {
-    const [next, found] = await answered(redis.scan(cursor, "MATCH", pattern, "COUNT", SCAN_KEYS));
-    yield* found;
+    const [next, found] = await politely(() =>
+      answered(redis.scan(cursor, "MATCH", keys.anyAccount, "COUNT", SCAN_KEYS)),
+    );
+    for (const name of found) if (accountOf(keys, name) !== null) yield name;
     cursor = next;
   } while (cursor !== "0");
 }
 
-/** The lines after a position and what these accounts have used, in one transaction. Accounts that are gone are left out. */
-async function readTogether(redis: Redis, keys: Keys, after: string | null, names: readonly string[]) {
-  const transaction = redis.multi().xrange(keys.ledger, startAfter(after), "+");
-  for (const name of names) transaction.exists(name).hget(name, "used");
-  const replies = ((await answered(transaction.exec())) ?? []).map(([error, reply]) => {
-    if (error !== null) throw error;
-    return reply;
-  });
-  const used = new Map<string, number>();
-  names.forEach((name, index) => {
-    if (replies[2 * index + 1] === 1) used.set(name, Number(usedReply.parse(replies[2 * index + 2]) ?? 0));
-  });
-  assert(replies.length === 2 * names.length + 1, "a transaction answers each command");
-  return { lines: linesOf(replies[0]), used };
-}
-
-const accountsOf = (keys: Keys, { member, month, node, day }: LedgerLine): string[] => [
-  keys.memberAccount(member, month),
-  ...(node !== null && day !== null ? [keys.nodeAccount(node, day)] : []),
+const accountsOf = (keys: Keys, sums: LedgerSums): string[] => [
+  ...sums.members.map(({ member, month }) => keys.memberAccount(member, month)),
+  ...sums.nodes.map(({ node, day }) => keys.nodeAccount(node, monthOfDay(day))),
 ];
 
-function balanceOf(keys: Keys, name: string, usedTokens: number): AccountBalance {
-  const [owner = "", period = ""] = name.split(":").slice(-2);
-  return name === keys.memberAccount(owner, period)
-    ? { kind: "member", member: asMemberId(owner), month: period, usedTokens }
-    : { kind: "node", node: asNodeId(owner), day: period, usedTokens };
+/** Whose account a key is, null when it is none. */
+function accountOf(keys: Keys, name: string) {
+  const [owner = "", month = ""] = name.split(":").slice(-2);
+  if (name === keys.memberAccount(owner, month)) return { kind: "member", owner, month } as const;
+  return name === keys.nodeAccount(owner, month) ? ({ kind: "node", owner, month } as const) : null;
+}
+
+/** The balances in an account; none in one that is gone. */
+function balancesOf(keys: Keys, name: string, pairs: readonly string[]): readonly AccountBalance[] {
+  const account = accountOf(keys, name);
+  assert(account !== null, `${name} is an account`);
+  if (pairs.length === 0) return [];
+  const hash = hashFromPairs(pairs);
+  const read = (field: string): number => tokens.parse(hash[field] ?? 0);
+  const { kind, owner, month } = account;
+  if (kind === "member") {
+    const member = asMemberId(owner);
+    return [{ kind, member, month, usedTokens: read("used"), creditTokens: read("credit") }];
+  }
+  const node = asNodeId(owner);
+  const days = Object.keys(hash).flatMap((field) =>
+    field.startsWith("held:") ? [field.slice("held:".length)] : [],
+  );
+  return [
+    { kind, node, period: month, usedTokens: read("used") },
+    ...days.map((day) => ({ kind, node, period: day, usedTokens: read(`used:${day}`) })),
+  ];
 }

@@ -15,11 +15,23 @@ import type { Keys } from "./keys.ts";
 import type { RunScript } from "./script.ts";
 import { answered } from "./store-unavailable.ts";
 
+const count = z.int().nonnegative();
+const limitsSchema = z.object({
+  tokensPerMonth: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("default") }),
+    z.object({ kind: z.literal("tokens"), tokens: count }),
+    z.object({ kind: z.literal("unlimited") }),
+  ]),
+  tierTokensPerMonth: z.partialRecord(z.enum(TIERS), count.nullable()),
+  jobsAtOnce: count.nullable(),
+  requestsPerMinute: count.nullable(),
+});
+
 const memberSchema = z.object({
   id: z.string().transform(asMemberId),
   name: z.string(),
   role: z.enum(["member", "operator"]),
-  quotaTokens: z.int().nonnegative().nullable(),
+  limits: limitsSchema,
   weight: z.number().positive(),
   defaultTier: z.enum(TIERS),
   createdAtMs: z.int(),
@@ -48,6 +60,7 @@ const keySchema = z
 
 const added = z.union([z.literal(0), z.literal(1)]);
 const keyReply = z.tuple([z.array(z.string()), z.string(), z.string().nullable()]).nullable();
+const setReply = z.enum(["set", "unknown", "name-taken"]);
 const disableReply = z.enum(["disabled", "unknown", "last-operator"]);
 
 /** @param disabledAt when it was disabled, as stored beside the member; null when it was not */
@@ -78,6 +91,9 @@ export function createMemberStore(redis: Redis, keys: Keys, run: RunScript): Mem
       ]);
       const members = Object.entries(all).map(([id, text]) => parseMember(text, disabled[id] ?? null));
       return members.sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
+    },
+    async setMember(id, change) {
+      return setReply.parse(await run("set-member", keys.members, [id, JSON.stringify(change)]));
     },
     async disableMember(id, nowMs) {
       return disableReply.parse(await run("disable-member", keys.members, [id, nowMs]));

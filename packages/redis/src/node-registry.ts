@@ -1,6 +1,7 @@
 import {
   asMemberId,
   asNodeId,
+  type NodeOffer,
   type NodeRegistration,
   type NodeRegistry,
   type RedeemOutcome,
@@ -13,6 +14,19 @@ import { answered } from "./store-unavailable.ts";
 
 const timeMs = z.coerce.number().int();
 
+const offerSchema: z.ZodType<NodeOffer> = z
+  .string()
+  .transform((text): unknown => JSON.parse(text))
+  .pipe(
+    z.object({
+      tokensPerMonth: z.number().nonnegative(),
+      servingSecondsPerDay: z.number().nonnegative(),
+      machineProfile: z.string().nullable(),
+      simulated: z.boolean(),
+      atMs: z.number(),
+    }),
+  );
+
 const nodeSchema = z
   .object({
     id: z.string().transform(asNodeId),
@@ -21,11 +35,13 @@ const nodeSchema = z
     publicKey: z.string(),
     joinedAt: timeMs,
     revokedAt: timeMs.optional(),
+    offer: offerSchema.optional(),
   })
-  .transform(({ joinedAt, revokedAt, ...node }): NodeRegistration => ({
+  .transform(({ joinedAt, revokedAt, offer, ...node }): NodeRegistration => ({
     ...node,
     joinedAtMs: joinedAt,
     revokedAtMs: revokedAt ?? null,
+    offer: offer ?? null,
   }));
 
 const redeemReply = z.union([
@@ -57,7 +73,7 @@ export function createNodeRegistry(redis: Redis, keys: Keys, run: RunScript): No
       );
       if (reply[0] !== "joined") return { kind: reply[0] };
       const [kind, name, owner] = reply;
-      return { kind, node: { ...node, name, owner, joinedAtMs: nowMs, revokedAtMs: null } };
+      return { kind, node: { ...node, name, owner, joinedAtMs: nowMs, revokedAtMs: null, offer: null } };
     },
     async node(id) {
       const hash = await answered(redis.hgetall(keys.node(id)));
@@ -69,6 +85,9 @@ export function createNodeRegistry(redis: Redis, keys: Keys, run: RunScript): No
       return hashes
         .map((hash) => nodeSchema.parse(hash))
         .sort((a, b) => a.joinedAtMs - b.joinedAtMs || (a.id < b.id ? -1 : 1));
+    },
+    async recordOffer(id, offer) {
+      return known.parse(await run("record-offer", keys.node(id), [JSON.stringify(offer)])) === 1;
     },
     async revokeNode(id, nowMs) {
       return known.parse(await run("revoke-node", keys.node(id), [nowMs])) === 1;

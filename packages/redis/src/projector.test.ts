@@ -84,14 +84,14 @@ async function admit(id: JobId): Promise<void> {
     spec: buildJobSpec({ id, submittedAtMs: nowMs, deadlineMs: nowMs + farMs, attachment: "detached" }),
     payload: "{}",
     metadata: {},
-    month: "2026-11",
-    quotaTokens: null,
+    day: "2026-11-20",
+    limits: { tokens: null, tierTokens: null, jobsAtOnce: null, requestsPerMinute: null },
     caps: { perMember: tooMany, total: tooMany },
     idempotency: null,
     followedUntilMs: null,
     nowMs,
   });
-  expect(outcome).toEqual({ kind: "admitted" });
+  expect(outcome.kind).toBe("admitted");
 }
 
 const lease = async (job: JobId) =>
@@ -105,6 +105,7 @@ const lease = async (job: JobId) =>
     tier: "edge",
     cloud: false,
     tokensPerDay: null,
+    tokensPerMonth: null,
     day: "2026-11-20",
     leaseUntilMs: Date.now() + farMs,
     placement: { atMs: 0, decision: { kind: "waiting", why: "" }, nodes: [] },

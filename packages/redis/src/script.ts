@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { StorePolicy } from "@coop/core";
+import { WAIT_EDGES_MS, type StorePolicy } from "@coop/core";
 import type { Redis } from "ioredis";
 import { keysForScripts } from "./keys.ts";
 import { answered } from "./store-unavailable.ts";
@@ -17,6 +17,10 @@ export type ScriptName =
   | "cancel"
   | "cancel-attached"
   | "settle-node"
+  | "refund"
+  | "grant"
+  | "sum-ledger"
+  | "sum-usage"
   | "settle-absent"
   | "sweep"
   | "append-audit"
@@ -24,6 +28,7 @@ export type ScriptName =
   | "resign"
   | "publish-fleet"
   | "add-member"
+  | "set-member"
   | "disable-member"
   | "add-key"
   | "read-key"
@@ -32,6 +37,7 @@ export type ScriptName =
   | "use-key"
   | "redeem"
   | "revoke-node"
+  | "record-offer"
   | "read-mirror"
   | "clear-dirty";
 
@@ -74,6 +80,14 @@ export function createScripts(redis: Redis, prefix: string, policy: StorePolicy)
 }
 
 function policyForScripts(policy: StorePolicy): string {
-  const fields = Object.entries(policy).map(([name, value]) => `${name}=${value}`);
-  return `local policy={${fields.join(",")}}\n`;
+  return `local policy=${luaTable(policy)}\nlocal waitEdges={${WAIT_EDGES_MS.join(",")}}\n`;
+}
+
+/** Numbers by name, and tables of them, as Lua writes them. */
+function luaTable(values: object): string {
+  const fields = Object.entries(values).map(
+    ([name, value]: [string, unknown]) =>
+      `[${JSON.stringify(name)}]=${typeof value === "object" && value !== null ? luaTable(value) : String(value)}`,
+  );
+  return `{${fields.join(",")}}`;
 }

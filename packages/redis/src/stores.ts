@@ -1,6 +1,7 @@
 import {
   defaultStorePolicy,
   OperationalError,
+  type Accounting,
   type AttemptStore,
   type AuditLog,
   type Clock,
@@ -13,12 +14,14 @@ import {
   type NodeRegistry,
   type OutputLog,
   type StorePolicy,
+  type UsageReader,
   type WakeUps,
 } from "@coop/core";
 import type { Redis } from "ioredis";
 import { createAuditLog } from "./audit-log.ts";
 import { openConnection, type ConnectionUse } from "./connection.ts";
 import { requireFitRedis } from "./fitness.ts";
+import { createAccounting } from "./accounting.ts";
 import { createFleetBoard } from "./fleet-board.ts";
 import { createJobStore } from "./job-store.ts";
 import { createKeys, DEFAULT_PREFIX } from "./keys.ts";
@@ -30,6 +33,7 @@ import { createOutputLog } from "./output-log.ts";
 import { createProjector, type Projector } from "./projector.ts";
 import { parseRedisAddress, type RedisAddress } from "./redis-address.ts";
 import { createScripts } from "./script.ts";
+import { createUsageReader } from "./usage.ts";
 import type { Vault } from "./vault.ts";
 import { createWakeUps } from "./wake-ups.ts";
 
@@ -56,6 +60,8 @@ export interface Stores extends AsyncDisposable {
   readonly nodes: NodeRegistry;
   readonly ledger: LedgerReader;
   readonly audit: AuditLog;
+  readonly accounting: Accounting;
+  readonly usage: UsageReader;
   readonly board: FleetBoard;
   readonly leadership: Leadership;
   /** Keeps BullMQ as the jobs are; the leading scheduler runs it. */
@@ -103,7 +109,9 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
       wakeUps: createWakeUps(() => connect("steady", "wake"), keys.wakeChannel, log),
       members: createMemberStore(desk, keys, runForDesk),
       nodes: createNodeRegistry(desk, keys, runForDesk),
-      ledger: createLedgerReader(desk, keys, policy.nodeAccountKeptMs),
+      ledger: createLedgerReader(desk, keys, runForDesk, policy.nodeAccountKeptMs),
+      accounting: createAccounting(desk, keys, runForDesk),
+      usage: createUsageReader(desk, keys),
       audit: createAuditLog(desk, keys, runForDesk),
       board: createFleetBoard(scheduler, keys, runForScheduler),
       leadership: createLeadership(keys, runForScheduler),

@@ -108,6 +108,7 @@ export function createAssigner(deps: AssignDeps): (assignment: Assignment) => Pr
       tier,
       cloud: report.models.some((known) => known.name === model && known.cloud),
       tokensPerDay: report.tokensPerDay,
+      tokensPerMonth: report.tokensPerMonth,
       day: deps.calendar.dayOf(nowMs),
       leaseUntilMs: nowMs + timing.leaseMs,
       placement,

@@ -121,8 +121,7 @@ export function createFencedStore(deps: FencedStoreDeps): FencedStore {
     read: (job) => call("read", async () => ({ kind: "read" as const, record: await attempts.read(job) })),
     spent: (node, day) =>
       call("nodeAccount", async () => {
-        const account = await attempts.nodeAccount(node, day);
-        return { kind: "read" as const, day: account, month: account };
+        return { kind: "read" as const, ...(await attempts.nodeAccount(node, day)) };
       }),
   };
 }

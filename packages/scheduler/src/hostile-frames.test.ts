@@ -151,7 +151,7 @@ test(
             assert(state.kind === "leading", "the scheduler leads on");
             const held = [
               await coop.account(),
-              await coop.ports.attempts.nodeAccount(key.node, new Date().toISOString().slice(0, 10)),
+              (await coop.ports.attempts.nodeAccount(key.node, new Date().toISOString().slice(0, 10))).day,
             ];
             const isSettled = held.every(({ heldTokens }) => heldTokens === 0);
             return isSettled && state.runningAttempts === 0 && state.pendingJobs === 0;

@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { digestSecret, makeKey, parseKey } from "@coop/api";
 import type { AuditTrail, Ids } from "@coop/api";
-import { assert } from "@coop/core";
+import { assert, DEFAULT_LIMITS } from "@coop/core";
 import type { Clock, KeyRecord, Member, MemberStore } from "@coop/core";
 import { isMissing } from "./file-errors.ts";
 
@@ -62,7 +62,7 @@ async function ensureOperator(deps: OperatorDeps): Promise<Member> {
     id: deps.ids.member(),
     name: OPERATOR_NAME,
     role: "operator",
-    quotaTokens: null,
+    limits: DEFAULT_LIMITS,
     weight: 1,
     defaultTier: "local-small",
     createdAtMs: deps.clock.now(),

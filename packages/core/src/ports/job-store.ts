@@ -15,10 +15,9 @@ export interface AdmitRequest {
   /** What the engine will run, JSON text; kept apart from the queue and encrypted at rest. */
   readonly payload: string;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Month that the hold and later the charge belong to, `YYYY-MM`. */
-  readonly month: string;
-  /** The member's limit for that month, tokens; null for none. */
-  readonly quotaTokens: number | null;
+  /** Day of admission in the co-op's time zone, `YYYY-MM-DD`; hold and later charge belong to its month. */
+  readonly day: string;
+  readonly limits: AdmitLimits;
   readonly caps: PendingCaps;
   /** Same key and same body: the same job. Same key, other body: a conflict. */
   readonly idempotency: { readonly key: string; readonly bodyHash: string } | null;
@@ -29,16 +28,54 @@ export interface AdmitRequest {
   readonly nowMs: number;
 }
 
+/** What a member may use now; null: no limit. */
+export interface AdmitLimits {
+  /** Tokens of the month before credit; the store adds the credit of the account. */
+  readonly tokens: number | null;
+  /** Tokens of the month for jobs that ask for the tier that this job asks for. Credit never raises it. */
+  readonly tierTokens: number | null;
+  /** Most jobs that have not ended. */
+  readonly jobsAtOnce: number | null;
+  /** Most jobs asked for in a calendar minute. */
+  readonly requestsPerMinute: number | null;
+}
+
+/** How a member stands in the month after an admission, or at a refusal; tokens. */
+export interface QuotaStanding {
+  /** Credit included; null: no limit. */
+  readonly limitTokens: number | null;
+  readonly creditTokens: number;
+  readonly usedTokens: number;
+  readonly heldTokens: number;
+  /** Requests left in this minute; null: no limit. */
+  readonly requestsLeft: number | null;
+}
+
+/**
+ * A minute counts every request but duplicates and those refused for the minute itself. The guards stand in
+ * this order: known job, revoked, idempotency key, minute, pending caps, jobs at once, tier, quota.
+ */
 export type AdmitOutcome =
-  | { readonly kind: "admitted" }
+  | { readonly kind: "admitted"; readonly standing: QuotaStanding }
   | { readonly kind: "duplicate"; readonly job: JobId }
   | { readonly kind: "idempotency-conflict"; readonly job: JobId }
+  | { readonly kind: "quota-exceeded"; readonly standing: QuotaStanding }
   | {
-      readonly kind: "quota-exceeded";
+      readonly kind: "tier-quota-exceeded";
+      readonly tier: Tier;
       readonly limitTokens: number;
       readonly usedTokens: number;
       readonly heldTokens: number;
+      readonly standing: QuotaStanding;
     }
+  | {
+      readonly kind: "too-many-at-once";
+      readonly limit: number;
+      readonly unfinished: number;
+      readonly standing: QuotaStanding;
+    }
+  /** The calendar minute of `nowMs` is used up; the next one begins anew. */
+  | { readonly kind: "too-many-requests"; readonly limit: number; readonly standing: QuotaStanding }
   | { readonly kind: "too-many-pending"; readonly scope: "member" | "co-op" }
   /** The key was revoked, or its member disabled, since the request came. */
   | { readonly kind: "revoked" };
@@ -53,8 +90,10 @@ export interface LeaseRequest {
   readonly model: string;
   readonly tier: Tier;
   readonly cloud: boolean;
-  /** The node's token budget for the day, null for none; and the day it counts for, `YYYY-MM-DD`. */
+  /** The node's token budgets, null for none. */
   readonly tokensPerDay: number | null;
+  readonly tokensPerMonth: number | null;
+  /** Day in the co-op's time zone that they count for, `YYYY-MM-DD`, with its month. */
   readonly day: string;
   readonly leaseUntilMs: number;
   readonly placement: Placement;
@@ -188,11 +227,12 @@ export interface JobDesk {
   cancelAttached(member: MemberId, key: string | null, nowMs: number): Promise<number>;
   /** Says that attached jobs are still followed. */
   follow(jobs: readonly JobId[], untilMs: number): Promise<void>;
-  /** What a member used and holds in a month, tokens. */
-  account(
-    member: MemberId,
-    month: string,
-  ): Promise<{ readonly usedTokens: number; readonly heldTokens: number }>;
+}
+
+/** Tokens by which a node's budgets are spent. */
+export interface NodeAccount {
+  readonly day: { readonly usedTokens: number; readonly heldTokens: number };
+  readonly month: { readonly usedTokens: number; readonly heldTokens: number };
 }
 
 /** The part of the job store that the scheduler uses. Each call is atomic, idempotent and fenced. */
@@ -231,11 +271,8 @@ export interface AttemptStore {
   read(job: JobId): Promise<JobRecord | null>;
   /** All pending jobs, for a scheduler that starts; oldest first, in pages. */
   pending(): AsyncIterable<readonly JobRecord[]>;
-  /** Tokens of the day that the node has used and holds. */
-  nodeAccount(
-    node: NodeId,
-    day: string,
-  ): Promise<{ readonly usedTokens: number; readonly heldTokens: number }>;
+  /** Tokens that the node has used and holds, of a day `YYYY-MM-DD` and of its month. */
+  nodeAccount(node: NodeId, day: string): Promise<NodeAccount>;
 }
 
 /** What wakes the scheduler. A lost message costs at most one scan. */

@@ -1,4 +1,6 @@
+import type { MemberLimits } from "../budget/quota.ts";
 import type { NodeIdentity } from "../fleet/node.ts";
+import type { NodeOffer } from "../fleet/offer.ts";
 import type { MemberId, NodeId, Privacy, Tier } from "../terms.ts";
 
 export type Role = "member" | "operator";
@@ -7,8 +9,7 @@ export interface Member {
   readonly id: MemberId;
   readonly name: string;
   readonly role: Role;
-  /** Tokens a calendar month, null for no limit. */
-  readonly quotaTokens: number | null;
+  readonly limits: MemberLimits;
   /** Weight in the fair order, 1 for an equal share. */
   readonly weight: number;
   readonly defaultTier: Tier;
@@ -38,11 +39,16 @@ export const KEY_USE_EVERY_MS = 60_000;
 /** `last-operator`: nobody could run the co-op any more, so nothing changed. */
 export type DisableOutcome = "disabled" | "unknown" | "last-operator";
 
+/** What an operator may change of a member. */
+export type MemberChange = Partial<Pick<Member, "limits" | "weight" | "defaultTier" | "name">>;
+
 export interface MemberStore {
   /** False when the name or id is taken. */
   addMember(member: Member): Promise<boolean>;
   member(id: MemberId): Promise<Member | null>;
   members(): Promise<readonly Member[]>;
+  /** All of the change, or nothing of it. */
+  setMember(id: MemberId, change: MemberChange): Promise<"set" | "unknown" | "name-taken">;
   /** From this answer on, no job of the member is admitted. Again: the first time stands. */
   disableMember(id: MemberId, nowMs: number): Promise<DisableOutcome>;
   /** False when unknown. */
@@ -73,6 +79,8 @@ export interface NodeRegistration extends NodeIdentity {
   readonly publicKey: string;
   readonly joinedAtMs: number;
   readonly revokedAtMs: number | null;
+  /** What it last said that it can make; null before it said anything. */
+  readonly offer: NodeOffer | null;
 }
 
 export type RedeemOutcome =
@@ -90,6 +98,8 @@ export interface NodeRegistry {
   ): Promise<RedeemOutcome>;
   node(id: NodeId): Promise<NodeRegistration | null>;
   nodes(): Promise<readonly NodeRegistration[]>;
+  /** Writes down what a node offers. False when the node is unknown. */
+  recordOffer(id: NodeId, offer: NodeOffer): Promise<boolean>;
   /** Marks it revoked and wakes the scheduler, which closes its socket. False when unknown. */
   revokeNode(id: NodeId, nowMs: number): Promise<boolean>;
 }

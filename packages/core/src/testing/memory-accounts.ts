@@ -7,6 +7,7 @@ export interface Account {
 /** Accounts by name. An account that nothing has touched is at zero. */
 export function createMemoryAccounts() {
   const accounts = new Map<string, Account>();
+  const credits = new Map<string, number>();
   const read = (name: string): Account => accounts.get(name) ?? { usedTokens: 0, heldTokens: 0 };
   return {
     read,
@@ -28,6 +29,11 @@ export function createMemoryAccounts() {
     hasRoom(name: string, tokens: number, limit: number | null): boolean {
       const { usedTokens, heldTokens } = read(name);
       return limit === null || usedTokens + heldTokens + tokens <= limit;
+    },
+    credit: (name: string): number => credits.get(name) ?? 0,
+    addCredit(name: string, tokens: number): void {
+      accounts.set(name, read(name));
+      credits.set(name, (credits.get(name) ?? 0) + tokens);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { monthOfDay } from "../calendar.ts";
 import { isTerminal, type JobState } from "../job/job.ts";
 import type { StorePolicy } from "../job/store-policy.ts";
 import type {
@@ -14,13 +15,17 @@ import type {
 } from "../ports/job-store.ts";
 import type { Epoch, JobId, NodeId } from "../terms.ts";
 import type { MemoryAccounts } from "./memory-accounts.ts";
-import { liveState, toRecord, type LiveState, type MemoryJob } from "./memory-job.ts";
+import { liveState, toRecord, type LiveState, type MemoryAttempt, type MemoryJob } from "./memory-job.ts";
+import type { MemoryNodeClock } from "./memory-node-clock.ts";
 import type { MemoryOutputLog } from "./memory-output-log.ts";
-import { chargeForFailure, nodeAccount, type MemorySettlement } from "./memory-settlement.ts";
+import { chargeForFailure, nodeAccount, usedAt, type MemorySettlement } from "./memory-settlement.ts";
+import type { MemoryUsage } from "./memory-usage.ts";
 
 export interface MemoryAttemptStoreParts {
   readonly jobs: Map<JobId, MemoryJob>;
   readonly accounts: MemoryAccounts;
+  readonly usage: MemoryUsage;
+  readonly clock: MemoryNodeClock;
   readonly output: MemoryOutputLog;
   readonly settlement: MemorySettlement;
   readonly policy: StorePolicy;
@@ -84,7 +89,10 @@ export function createMemoryAttemptStore(parts: MemoryAttemptStoreParts): Attemp
         .sort(byTimeThenId((job) => job.spec.submittedAtMs))
         .map(toRecord);
     },
-    nodeAccount: async (node, day) => accounts.read(nodeAccount(node, day)),
+    nodeAccount: async (node, day) => ({
+      day: accounts.read(nodeAccount(node, day)),
+      month: accounts.read(nodeAccount(node, monthOfDay(day))),
+    }),
   };
 }
 
@@ -93,14 +101,14 @@ function liveAttempt(
   { jobs }: MemoryAttemptStoreParts,
   id: JobId,
   epoch: Epoch,
-): { readonly job: MemoryJob; readonly live: LiveState } | null {
+): { readonly job: MemoryJob; readonly live: LiveState; readonly attempt: MemoryAttempt } | null {
   const job = jobs.get(id);
   const live = job?.epoch === epoch ? liveState(job) : null;
-  return job === undefined || live === null ? null : { job, live };
+  return !job?.attempt || live === null ? null : { job, live, attempt: job.attempt };
 }
 
 function lease(
-  { jobs, accounts, output, fence }: MemoryAttemptStoreParts,
+  { jobs, accounts, clock, output, fence }: MemoryAttemptStoreParts,
   request: LeaseRequest,
 ): LeaseOutcome {
   if (request.fence !== fence.current) return { kind: "fenced" };
@@ -116,15 +124,26 @@ function lease(
   const forbidden =
     (privacy === "own" && member !== request.nodeOwner) || (privacy !== "any" && request.cloud);
   if (forbidden) return { kind: "refused", reason: "privacy" };
-  const account = nodeAccount(node, request.day);
-  if (!accounts.hasRoom(account, job.hold, request.tokensPerDay))
-    return { kind: "refused", reason: "budget" };
+  const [ofDay, ofMonth] = [nodeAccount(node, request.day), nodeAccount(node, monthOfDay(request.day))];
+  const hasRoom =
+    accounts.hasRoom(ofDay, job.hold, request.tokensPerDay) &&
+    accounts.hasRoom(ofMonth, job.hold, request.tokensPerMonth);
+  if (!hasRoom) return { kind: "refused", reason: "budget" };
 
-  accounts.hold(account, job.hold);
+  accounts.hold(ofDay, job.hold);
+  accounts.hold(ofMonth, job.hold);
   job.epoch += 1;
   job.state = { state: "leased", node, model, tier, leaseUntilMs };
   job.nodes.set(job.epoch, node);
-  job.day = request.day;
+  job.attempt = {
+    node,
+    owner: request.nodeOwner,
+    model,
+    tier,
+    day: request.day,
+    leasedAtMs: request.nowMs,
+    startUs: clock.start(node, request.nowMs),
+  };
   job.leaseFence = request.fence;
   job.placement = request.placement;
   forgetOutput(job);
@@ -167,7 +186,7 @@ function finish(
   end: AttemptEnd,
   nowMs: number,
 ): FinishOutcome {
-  const { jobs, accounts, settlement } = parts;
+  const { jobs, settlement } = parts;
   const observed = end.usage.promptTokens + end.usage.outputTokens;
   const found = liveAttempt(parts, id, epoch);
   if (found === null) {
@@ -180,23 +199,24 @@ function finish(
     return { kind: "repeated", chargedTokens: state.chargedTokens };
   }
 
-  const { job, live } = found;
+  const { job, live, attempt } = found;
   const succeeded = end.kind === "succeeded";
   const charge = succeeded ? Math.min(observed, job.hold) : chargeForFailure(job);
   const spent = Math.max(observed, charge);
-  settlement.settleMember(job, charge);
-  accounts.settle(nodeAccount(live.node, job.day), job.hold, spent);
+  const credit = settlement.settleMember(job, charge);
+  settlement.settleNode(attempt, job.hold, spent);
   settlement.enter(
     job,
     end.kind,
     epoch,
-    { node: live.node, day: job.day },
+    attempt,
     {
       toMember: charge,
       toNode: 0 - spent,
       toWaste: succeeded ? 0 : spent - charge,
       toAbsorbed: succeeded ? spent - charge : 0,
     },
+    credit,
     nowMs,
   );
   job.attempts += 1;
@@ -205,10 +225,10 @@ function finish(
     const { node, model, tier } = live;
     const { finishReason, usage, timings } = end;
     const state: JobState = { state: "succeeded", node, model, tier, finishReason, usage, timings, ...ended };
-    settlement.end(job, state, job.lastSeq + 1, end);
+    settlement.end(job, state, end.usage, job.lastSeq + 1, end);
   } else {
     const state: JobState = { state: "failed", code: end.code, message: end.message, ...ended };
-    settlement.end(job, state, job.lastSeq + 1, end);
+    settlement.end(job, state, end.usage, job.lastSeq + 1, end);
   }
   return { kind: "finished", chargedTokens: charge };
 }
@@ -217,45 +237,48 @@ function expire(parts: MemoryAttemptStoreParts, request: RetryRequest): RetryOut
   if (request.fence !== parts.fence.current) return { kind: "fenced" };
   const found = liveAttempt(parts, request.job, request.epoch);
   if (found === null) return expireAgain(parts, request);
-  const { job, live } = found;
+  const { job, live, attempt } = found;
   const { epoch, usage } = request;
   const attempts = job.attempts + (request.counts ? 1 : 0);
   const shown = job.spec.streamed && job.lastSeq > 0;
   const fails = shown || attempts >= request.maxAttempts;
   const charge = fails ? chargeForFailure(job) : 0;
 
-  const { accounts, settlement, output } = parts;
+  const { settlement, output } = parts;
   const spent = usage && Math.max(usage.promptTokens + usage.outputTokens, charge);
-  if (spent === null) settlement.keepHold(job, live.node, request.nowMs);
-  else accounts.settle(nodeAccount(live.node, job.day), job.hold, spent);
+  if (spent === null) settlement.keepHold(job, attempt, request.nowMs);
+  else settlement.settleNode(attempt, job.hold, spent);
+  const credit = fails ? settlement.settleMember(job, charge) : null;
   if (spent !== null || fails) {
     settlement.enter(
       job,
       fails ? "failed" : "retried",
       epoch,
-      { node: live.node, day: job.day },
+      attempt,
       {
         toMember: charge,
         toNode: 0 - (spent ?? 0),
         toWaste: (spent ?? 0) - charge,
         toAbsorbed: 0,
       },
+      credit,
       request.nowMs,
     );
   }
 
   job.attempts = attempts;
   if (fails) {
-    settlement.settleMember(job, charge);
     const why = { code: request.failure, message: request.message };
     const known = usage ?? { promptTokens: 0, outputTokens: job.delivered };
     const state: JobState = { state: "failed", ...why, chargedTokens: charge, finishedAtMs: request.nowMs };
-    settlement.end(job, state, job.lastSeq + 1, { kind: "failed", ...why, usage: known });
+    settlement.end(job, state, known, job.lastSeq + 1, { kind: "failed", ...why, usage: known });
     return { kind: "failed", chargedTokens: charge };
   }
   if (request.excludeNode && !job.excludedNodes.includes(live.node)) {
     job.excludedNodes = [...job.excludedNodes, live.node];
   }
+  parts.usage.tried(usedAt(job), settlement.stopClock(job, request.nowMs));
+  job.attempt = null;
   job.restarted ||= job.lastSeq > 0;
   job.state = { state: "queued", notBeforeMs: request.notBeforeMs };
   forgetOutput(job);

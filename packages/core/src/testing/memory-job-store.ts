@@ -1,14 +1,20 @@
 import { defaultStorePolicy, type StorePolicy } from "../job/store-policy.ts";
 import { holdTokens, isTerminal, type CancelReason, type JobRecord } from "../job/job.ts";
+import type { Accounting } from "../ports/accounting.ts";
 import type { AdmitOutcome, AdmitRequest, AttemptStore, JobDesk, Wake } from "../ports/job-store.ts";
 import type { LedgerEntry, LedgerReader } from "../ports/ledger.ts";
+import type { UsageReader } from "../ports/usage.ts";
 import type { JobId, MemberId } from "../terms.ts";
+import { createMemoryAccounting } from "./memory-accounting.ts";
 import { createMemoryAccounts } from "./memory-accounts.ts";
+import { createMemoryAdmission } from "./memory-admission.ts";
 import { createMemoryAttemptStore } from "./memory-attempt-store.ts";
 import { toRecord, type MemoryJob } from "./memory-job.ts";
 import { createMemoryLedgerReader } from "./memory-ledger.ts";
+import { createMemoryNodeClock } from "./memory-node-clock.ts";
 import type { MemoryOutputLog } from "./memory-output-log.ts";
-import { createMemorySettlement, memberAccount } from "./memory-settlement.ts";
+import { createMemorySettlement } from "./memory-settlement.ts";
+import { createMemoryUsage } from "./memory-usage.ts";
 
 /** The job store in memory: the same rules as the Redis one, step by step, and what only tests ask. */
 export interface MemoryJobStore extends JobDesk, AttemptStore {
@@ -18,6 +24,8 @@ export interface MemoryJobStore extends JobDesk, AttemptStore {
   ledger(): readonly LedgerEntry[];
   /** The same, as operators read it. */
   readonly books: LedgerReader;
+  readonly accounting: Accounting;
+  readonly usage: UsageReader;
 }
 
 export interface MemoryJobStoreOptions {
@@ -37,54 +45,25 @@ export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobS
   const accounts = createMemoryAccounts();
   const ledger: LedgerEntry[] = [];
   const fence = { current: 0 };
-  const settlement = createMemorySettlement({ accounts, output, ledger, policy });
-  const known = new Map<
-    string,
-    { readonly job: JobId; readonly bodyHash: string; readonly untilMs: number }
-  >();
+  const usage = createMemoryUsage();
+  const clock = createMemoryNodeClock();
+  const settlement = createMemorySettlement({ accounts, usage, clock, output, ledger, policy });
+  const admission = createMemoryAdmission({ jobs, accounts, policy, serves });
 
   const read = async (id: JobId): Promise<JobRecord | null> => {
     const job = jobs.get(id);
     return job === undefined ? null : toRecord(job);
   };
 
-  /** The reason to refuse or answer otherwise, null when the job may be admitted. */
-  const refusal = (request: AdmitRequest): AdmitOutcome | null => {
-    const { spec, idempotency, caps, month } = request;
-    if (jobs.has(spec.id)) return { kind: "admitted" };
-    if (request.key !== undefined && !serves(spec.member, request.key)) return { kind: "revoked" };
-    const earlier = idempotency && known.get(`${spec.member} ${idempotency.key}`);
-    if (earlier && earlier.untilMs > request.nowMs) {
-      const kind = earlier.bodyHash === idempotency.bodyHash ? "duplicate" : "idempotency-conflict";
-      return { kind, job: earlier.job };
-    }
-    const pending = [...jobs.values()].filter((job) => job.state.state === "queued");
-    const own = pending.filter((job) => job.spec.member === spec.member);
-    if (own.length >= caps.perMember) return { kind: "too-many-pending", scope: "member" };
-    if (pending.length >= caps.total) return { kind: "too-many-pending", scope: "co-op" };
-    const account = memberAccount(spec.member, month);
-    if (request.quotaTokens === null || accounts.hasRoom(account, holdTokens(spec), request.quotaTokens))
-      return null;
-    return { kind: "quota-exceeded", limitTokens: request.quotaTokens, ...accounts.read(account) };
-  };
-
   const admit = (request: AdmitRequest): AdmitOutcome => {
-    const refused = refusal(request);
+    const refused = admission.refusal(request);
     if (refused !== null) return refused;
-    const { spec, idempotency, nowMs } = request;
-    accounts.hold(memberAccount(spec.member, request.month), holdTokens(spec));
+    const { spec } = request;
+    admission.take(request);
     jobs.set(spec.id, newJob(request));
-    if (idempotency) {
-      const untilMs = Math.max(nowMs + policy.idempotencyMs, spec.deadlineMs);
-      known.set(`${spec.member} ${idempotency.key}`, {
-        job: spec.id,
-        bodyHash: idempotency.bodyHash,
-        untilMs,
-      });
-    }
     output.begin(spec.id);
     onWake({ kind: "admitted", spec });
-    return { kind: "admitted" };
+    return { kind: "admitted", standing: admission.standing(request) };
   };
 
   const cancelJob = (job: MemoryJob, reason: CancelReason, nowMs: number) => {
@@ -94,12 +73,14 @@ export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobS
   };
 
   return {
-    ...createMemoryAttemptStore({ jobs, accounts, output, settlement, policy, fence }),
+    ...createMemoryAttemptStore({ jobs, accounts, usage, clock, output, settlement, policy, fence }),
     setFence: (number) => {
       fence.current = number;
     },
     ledger: () => ledger,
-    books: createMemoryLedgerReader(ledger, accounts, policy.nodeAccountKeptMs),
+    books: createMemoryLedgerReader(ledger, accounts, usage, policy.nodeAccountKeptMs),
+    accounting: createMemoryAccounting({ jobs, accounts, usage, settlement, ledger }),
+    usage: usage.reader,
 
     admit: async (request) => admit(request),
     read,
@@ -137,15 +118,14 @@ export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobS
         if (job !== undefined && job.followedUntilMs !== null) job.followedUntilMs = untilMs;
       }
     },
-    account: async (member, month) => accounts.read(memberAccount(member, month)),
   };
 }
 
-function newJob({ spec, metadata, month, payload, key, followedUntilMs }: AdmitRequest): MemoryJob {
+function newJob({ spec, metadata, day, payload, key, followedUntilMs }: AdmitRequest): MemoryJob {
   return {
     spec,
     metadata,
-    month,
+    admittedOn: day,
     hold: holdTokens(spec),
     payload,
     key: key ?? null,
@@ -157,7 +137,8 @@ function newJob({ spec, metadata, month, payload, key, followedUntilMs }: AdmitR
     bytes: 0,
     lastSeq: 0,
     restarted: false,
-    day: "",
+    attempt: null,
+    refunded: false,
     leaseFence: 0,
     placement: null,
     followedUntilMs: spec.attachment === "attached" ? followedUntilMs : null,

@@ -1,6 +1,6 @@
 import type { JobRecord, JobSpec, JobState } from "../job/job.ts";
 import type { Placement } from "../placement/explanation.ts";
-import type { Epoch, NodeId } from "../terms.ts";
+import type { Epoch, MemberId, NodeId, Tier } from "../terms.ts";
 
 /** A hold on a node whose attempt was fenced off, kept until the node says what it used. */
 export interface KeptHold {
@@ -9,11 +9,25 @@ export interface KeptHold {
   readonly overdueAtMs: number;
 }
 
+/** An attempt, for the accounts. */
+export interface MemoryAttempt {
+  readonly node: NodeId;
+  readonly owner: MemberId;
+  readonly model: string;
+  readonly tier: Tier;
+  /** Day of the node's account. */
+  readonly day: string;
+  readonly leasedAtMs: number;
+  /** Of the node's clock. */
+  readonly startUs: number;
+}
+
 /** A job as the memory store has it; changed in place. */
 export interface MemoryJob {
   readonly spec: JobSpec;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly month: string;
+  /** Day of admission; hold and charge belong to its month. */
+  readonly admittedOn: string;
   readonly hold: number;
   readonly payload: string;
   readonly key: string | null;
@@ -26,8 +40,9 @@ export interface MemoryJob {
   lastSeq: number;
   /** Output of an earlier attempt is void. */
   restarted: boolean;
-  /** Day of the current attempt's node account. */
-  day: string;
+  /** The current attempt, or the one that ended the job; null when no attempt did. */
+  attempt: MemoryAttempt | null;
+  refunded: boolean;
   leaseFence: number;
   placement: Placement | null;
   /** Until when someone follows; null when detached. */

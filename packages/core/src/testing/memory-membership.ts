@@ -41,6 +41,14 @@ export function createMemoryMemberStore(): MemoryMemberStore {
     async members() {
       return oldestFirst(members.values());
     },
+    async setMember(id, change) {
+      const member = members.get(id);
+      if (member === undefined) return "unknown";
+      const taken = [...members.values()].some((other) => other.id !== id && other.name === change.name);
+      if (taken) return "name-taken";
+      members.set(id, { ...member, ...change });
+      return "set";
+    },
     async disableMember(id, nowMs) {
       const member = members.get(id);
       if (member === undefined) return "unknown";

@@ -36,6 +36,7 @@ export function createMemoryNodeRegistry(publish: (wake: Wake) => void): NodeReg
         name: freeName(owner, node.name),
         joinedAtMs: nowMs,
         revokedAtMs: null,
+        offer: null,
       };
       nodes.set(node.id, registration);
       return { kind: "joined", node: registration };
@@ -45,6 +46,11 @@ export function createMemoryNodeRegistry(publish: (wake: Wake) => void): NodeReg
     },
     async nodes() {
       return [...nodes.values()].sort((a, b) => a.joinedAtMs - b.joinedAtMs || (a.id < b.id ? -1 : 1));
+    },
+    async recordOffer(id, offer) {
+      const node = nodes.get(id);
+      if (node !== undefined) nodes.set(id, { ...node, offer });
+      return node !== undefined;
     },
     async revokeNode(id, nowMs) {
       const node = nodes.get(id);

@@ -1,5 +1,5 @@
--- What the scripts share. The loader puts before it `one` and `many` (key names, from keys.ts) and `policy`
--- (durations and bounds, from script.ts). Every amount is a whole number of tokens, every time a number of
+-- What the scripts share. The loader puts before it `one` and `many` (key names, from keys.ts), `policy`
+-- (durations, bounds and rates) and `waitEdges` (upper edges of the wait histogram, ms; from script.ts). Every amount is a whole number of tokens, every time a number of
 -- milliseconds since the Unix epoch that the caller passes: no script reads a clock.
 --
 -- Invariants:
@@ -8,6 +8,8 @@
 --   C2  A job is in `pending` iff queued, in `leases` iff leased or running, in `deadlines` iff not ended.
 --   C3  The deltas of a ledger entry sum to zero.
 --   C4  A hold is given back once: its record goes with it.
+--   C5  `standing` counts a member's queued jobs and those that have not ended.
+--   C6  A node's clock counts its leased and running jobs.
 
 local call = redis.call
 
@@ -16,11 +18,18 @@ local function isFenced(fence)
 end
 
 local FIELDS = {
-  'state', 'epoch', 'ver', 'member', 'month', 'hold', 'prompt', 'attachment', 'streamed', 'privacy', 'submittedAt', 'deadline',
-  'node', 'day', 'delivered', 'lastSeq', 'attempts', 'excluded',
-  'charged', 'leaseFence', 'restarted',
+  'state', 'epoch', 'ver', 'member', 'admittedOn', 'askedTier', 'hold', 'prompt', 'attachment', 'streamed', 'privacy',
+  'submittedAt', 'deadline', 'node', 'nodeOwner', 'model', 'tier', 'day', 'leasedAt', 'shareAt', 'delivered', 'lastSeq',
+  'attempts', 'excluded', 'charged', 'leaseFence', 'restarted',
 }
-local NUMBERS = { 'epoch', 'ver', 'hold', 'prompt', 'deadline', 'delivered', 'lastSeq', 'attempts' }
+local NUMBERS = {
+  'epoch', 'ver', 'hold', 'prompt', 'submittedAt', 'deadline', 'leasedAt', 'shareAt', 'delivered', 'lastSeq', 'attempts',
+}
+
+-- The month that a day is in.
+local function monthOf(day)
+  return string.sub(day, 1, 7)
+end
 
 -- The job's fields, or nil for an unknown job.
 local function loadJob(id)
@@ -30,6 +39,7 @@ local function loadJob(id)
   local job = { id = id, key = key }
   for i, name in ipairs(FIELDS) do job[name] = values[i] end
   for _, name in ipairs(NUMBERS) do job[name] = tonumber(job[name]) end
+  job.month = monthOf(job.admittedOn)
   return job
 end
 
@@ -50,14 +60,12 @@ end
 
 local function enterPending(job)
   if call('ZADD', one.pending, job.submittedAt, job.id) == 1 then
-    call('HINCRBY', one.pendingByMember, job.member, 1)
+    call('HINCRBY', many.standing .. job.member, 'pending', 1)
   end
 end
 
 local function leavePending(job)
-  if call('ZREM', one.pending, job.id) == 1 and call('HINCRBY', one.pendingByMember, job.member, -1) <= 0 then
-    call('HDEL', one.pendingByMember, job.member)
-  end
+  if call('ZREM', one.pending, job.id) == 1 then call('HINCRBY', many.standing .. job.member, 'pending', -1) end
 end
 
 -- Adds an entry to the job's output and tells followers. `field`: `event` (plain JSON) or `sealed` (deltas).
@@ -66,23 +74,90 @@ local function emit(id, position, field, body)
   call('PUBLISH', one.output, id .. ' ' .. position .. ' ' .. field .. ' ' .. body)
 end
 
--- One ledger entry (C3); unique by job, epoch and kind because each caller settles once.
-local function enter(job, kind, epoch, node, day, now, member, nodeDelta, waste, absorbed)
-  call('XADD', one.ledger, '*', 'kind', kind, 'job', job.id, 'epoch', epoch,
-    'member', job.member, 'month', job.month, 'node', node or '', 'day', day or '', 'at', now,
-    'toMember', member, 'toNode', nodeDelta, 'toWaste', waste, 'toAbsorbed', absorbed)
+-- One ledger entry (C3), its parts in the order of ledger.ts; unique by job, epoch and kind because each caller
+-- settles once. `credit` goes to the account of `owner`, from the co-op's grants.
+local function enterAs(kind, of, epoch, member, month, node, day, now, owner, toMember, toNode, toWaste, toAbsorbed, credit)
+  call('XADD', one.ledger, '*', 'entry', table.concat({
+    kind, of, epoch, member, month, node or '', day or '', now, owner or '',
+    toMember, toNode, toWaste, toAbsorbed, credit, 0 - credit,
+  }, '|'))
 end
 
+local function enter(job, kind, epoch, node, day, now, toMember, toNode, toWaste, toAbsorbed, owner, credit)
+  enterAs(kind, job.id, epoch, job.member, job.month, node, day, now, owner, toMember, toNode, toWaste, toAbsorbed, credit or 0)
+end
+
+-- Adds to what an account has used and holds, in all and of a part of it: a tier, a day.
+local function settle(account, part, hold, used)
+  local usedPart, heldPart = 'used:' .. part, 'held:' .. part
+  local tokens = call('HMGET', account, 'used', 'held', usedPart, heldPart)
+  call('HSET', account, 'used', (tokens[1] or 0) + used, 'held', (tokens[2] or 0) - hold,
+    usedPart, (tokens[3] or 0) + used, heldPart, (tokens[4] or 0) - hold)
+end
+
+-- Turns the member's hold into a charge, and a part of it into credit for the owner of another's node. Returns the
+-- owner and the credit, nil and 0 when nobody earned any.
 local function settleMember(job, charge)
-  local account = many.account .. job.member .. ':' .. job.month
-  call('HINCRBY', account, 'held', -job.hold)
-  if charge ~= 0 then call('HINCRBY', account, 'used', charge) end
+  settle(many.account .. job.member .. ':' .. job.month, job.askedTier, job.hold, charge)
+  if charge == 0 or not job.node or job.nodeOwner == job.member then return nil, 0 end
+  local credit = math.floor(charge * policy.creditPerMille[job.tier] / 1000)
+  if credit == 0 then return nil, 0 end
+  call('HINCRBY', many.account .. job.nodeOwner .. ':' .. job.month, 'credit', credit)
+  return job.nodeOwner, credit
 end
 
 local function settleNode(node, day, hold, used)
-  local account = many.nodeAccount .. node .. ':' .. day
-  call('HINCRBY', account, 'held', -hold)
-  if used ~= 0 then call('HINCRBY', account, 'used', used) end
+  settle(many.nodeAccount .. node .. ':' .. monthOf(day), day, hold, used)
+end
+
+-- The node's clock, moved on to now: while k attempts are live, each has a k-th of the time (C6). Time that runs
+-- backwards counts for nothing. Returns its key, what one attempt's share came to, microseconds, how many are
+-- live, and now.
+local function moveClock(node, now)
+  local key = many.nodeClock .. node
+  now = tonumber(now)
+  local share, live, at = string.match(call('GET', key) or '', '^(%d+)|(%d+)|(%d+)$')
+  if not share then return key, 0, 0, now end
+  share, live, at = tonumber(share), tonumber(live), tonumber(at)
+  if now > at then share = share + math.floor((now - at) * 1000 / live) end
+  return key, share, live, math.max(at, now)
+end
+
+-- An attempt begins; returns what its job is to keep as `shareAt`.
+local function startClock(node, now)
+  local key, share, live, at = moveClock(node, now)
+  call('SET', key, string.format('%.0f|%d|%.0f', share, live + 1, at))
+  return share
+end
+
+-- The job's attempt is over; returns its share of the node's time, microseconds.
+local function stopClock(job, now)
+  local key, share, live, at = moveClock(job.node, now)
+  if live > 1 then call('SET', key, string.format('%.0f|%d|%.0f', share, live - 1, at)) else call('DEL', key) end
+  return share - job.shareAt
+end
+
+local ENDS = { succeeded = 1, failed = 2, cancelled = 3, expired = 4 }
+
+-- Rolls up what a job used, on the day it was admitted and where it is or was. `state` nil: it goes on or had ended.
+local function rollUp(job, state, prompt, output, charge, nodeUs)
+  local key, field = many.usage .. job.member .. ':' .. job.month, 'row|' .. job.admittedOn
+  if job.node then field = field .. '|' .. job.node .. '|' .. job.tier .. '|' .. job.model end
+  local row, i = { 0, 0, 0, 0, 0, 0, 0, 0 }, 0
+  for number in string.gmatch(call('HGET', key, field) or '', '%d+') do
+    i = i + 1
+    row[i] = tonumber(number)
+  end
+  if state then row[ENDS[state]] = row[ENDS[state]] + 1 end
+  row[5], row[6], row[7], row[8] = row[5] + prompt, row[6] + output, row[7] + charge, row[8] + nodeUs
+  call('HSET', key, field, table.concat(row, ','))
+end
+
+-- Counts how long the job waited for the attempt that ended it.
+local function countWait(job)
+  local wait, bucket = job.leasedAt - job.submittedAt, 1
+  while waitEdges[bucket] and wait > waitEdges[bucket] do bucket = bucket + 1 end
+  call('HINCRBY', many.usage .. job.member .. ':' .. job.month, 'wait|' .. job.admittedOn .. '|' .. (bucket - 1), 1)
 end
 
 -- Keeps the node's hold of the current epoch until the node says what it used, or it is overdue.
@@ -110,9 +185,18 @@ local function chargeForFailure(job)
   return job.streamed == '1' and math.min(job.delivered, job.hold) or 0
 end
 
--- Ends the job: fields of its end, last output entry, sets, retention. The caller settles the holds.
-local function endJob(job, state, charge, position, event, now, ...)
-  if isLive(job) then call('ZREM', one.leases, job.id) else leavePending(job) end
+-- Ends the job: fields of its end, last output entry, sets, usage, retention. The caller settles the holds.
+local function endJob(job, state, charge, prompt, output, position, event, now, ...)
+  local nodeUs = 0
+  if isLive(job) then
+    call('ZREM', one.leases, job.id)
+    nodeUs = stopClock(job, now)
+    countWait(job)
+  else
+    leavePending(job)
+  end
+  rollUp(job, state, prompt, output, charge, nodeUs)
+  call('HINCRBY', many.standing .. job.member, 'unfinished', -1)
   call('ZREM', one.deadlines, job.id)
   if job.attachment == 'attached' then call('ZREM', one.followed, job.id) end
   emit(job.id, position, 'event', event)
@@ -127,12 +211,12 @@ end
 local function stopJob(job, state, reason, charge, now)
   local fenced = isLive(job)
   if fenced then keepNodeHold(job, now) end
-  settleMember(job, charge)
-  enter(job, state, job.epoch, fenced and job.node, fenced and job.day, now, charge, 0, 0 - charge, 0)
+  local owner, credit = settleMember(job, charge)
+  enter(job, state, job.epoch, job.node, job.day, now, charge, 0, 0 - charge, 0, owner, credit)
   local prompt = job.state == 'running' and job.prompt or 0
   local usage = { promptTokens = prompt, outputTokens = job.delivered }
   local event = cjson.encode({ kind = state, reason = reason, usage = usage })
-  endJob(job, state, charge, (job.epoch + 1) .. '-0', event, now, 'epoch', job.epoch + 1, 'reason', reason)
+  endJob(job, state, charge, prompt, job.delivered, (job.epoch + 1) .. '-0', event, now, 'epoch', job.epoch + 1, 'reason', reason)
   return fenced
 end
 

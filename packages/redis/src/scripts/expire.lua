@@ -30,21 +30,24 @@ local charge = fails and chargeForFailure(job) or 0
 local spent = observed and math.max(observed, charge)
 
 if spent then settleNode(job.node, job.day, job.hold, spent) else keepNodeHold(job, tonumber(now)) end
+local owner, credit = nil, 0
+if fails then owner, credit = settleMember(job, charge) end
 if spent or fails then
-  enter(job, fails and 'failed' or 'retried', epoch, job.node, job.day, now, charge, 0 - (spent or 0), (spent or 0) - charge, 0)
+  enter(job, fails and 'failed' or 'retried', epoch, job.node, job.day, now,
+    charge, 0 - (spent or 0), (spent or 0) - charge, 0, owner, credit)
 end
 
 if fails then
-  settleMember(job, charge)
-  local prompt = observed and ARGV[6] or '0'
-  local output = observed and ARGV[7] or tostring(job.delivered)
-  local usage = { promptTokens = tonumber(prompt), outputTokens = tonumber(output) }
+  local prompt = observed and tonumber(ARGV[6]) or 0
+  local output = observed and tonumber(ARGV[7]) or job.delivered
+  local usage = { promptTokens = prompt, outputTokens = output }
   local event = cjson.encode({ kind = 'failed', code = ARGV[4], message = ARGV[5], usage = usage })
-  endJob(job, 'failed', charge, epoch .. '-' .. (job.lastSeq + 1), event, now,
+  endJob(job, 'failed', charge, prompt, output, epoch .. '-' .. (job.lastSeq + 1), event, now,
     'attempts', attempts, 'promptTokens', prompt, 'outputTokens', output, 'code', ARGV[4], 'message', ARGV[5])
   return { 'failed', charge }
 end
 
+rollUp(job, nil, 0, 0, 0, stopClock(job, now))
 local excluded = job.excluded
 if ARGV[8] == '1' and not string.find(',' .. excluded .. ',', ',' .. job.node .. ',', 1, true) then
   excluded = excluded == '' and job.node or excluded .. ',' .. job.node
@@ -52,7 +55,7 @@ end
 call('HSET', job.key, 'ver', nextVer(job, now), 'state', 'queued', 'notBefore', ARGV[10], 'attempts', attempts, 'excluded', excluded,
   'delivered', 0, 'bytes', 0, 'lastSeq', 0)
 if job.lastSeq > 0 then call('HSET', job.key, 'restarted', '1') end
-call('HDEL', job.key, 'node', 'model', 'tier', 'day', 'leaseUntil', 'leaseFence')
+call('HDEL', job.key, 'node', 'nodeOwner', 'model', 'tier', 'day', 'leasedAt', 'shareAt', 'leaseUntil', 'leaseFence')
 call('XTRIM', many.out .. id, 'MAXLEN', 0)
 call('ZREM', one.leases, id)
 enterPending(job)

@@ -25,11 +25,11 @@ end
 local succeeded = state == 'succeeded'
 local charge = succeeded and math.min(observed, job.hold) or chargeForFailure(job)
 local spent = math.max(observed, charge)
-settleMember(job, charge)
+local owner, credit = settleMember(job, charge)
 settleNode(job.node, job.day, job.hold, spent)
 enter(job, state, epoch, job.node, job.day, now, charge, 0 - spent,
-  succeeded and 0 or spent - charge, succeeded and spent - charge or 0)
-endJob(job, state, charge, epoch .. '-' .. (job.lastSeq + 1), ARGV[10], now,
+  succeeded and 0 or spent - charge, succeeded and spent - charge or 0, owner, credit)
+endJob(job, state, charge, tonumber(ARGV[5]), tonumber(ARGV[6]), epoch .. '-' .. (job.lastSeq + 1), ARGV[10], now,
   'attempts', job.attempts + 1, 'promptTokens', ARGV[5], 'outputTokens', ARGV[6],
   succeeded and 'finishReason' or 'code', ARGV[8], succeeded and 'timings' or 'message', ARGV[9])
 return { 'finished', charge }

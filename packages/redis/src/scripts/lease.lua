@@ -3,7 +3,7 @@
 -- KEYS  1 job
 -- ARGV  1 job id  2 fence  3 node  4 node's owner  5 model  6 tier  7 '1' when served by a cloud
 --       8 token budget of the day, '' for none  9 day  10 lease until  11 now  12 placement (JSON)
---       13 node's name
+--       13 node's name  14 token budget of the day's month, '' for none
 -- Returns {'leased', epoch, payload (sealed) | nil} | {'not-queued'} | {'refused', 'privacy' | 'budget'}
 --       | {'fenced'}
 -- Guards: leader's fence; queued; privacy and budget checked again here, where nothing can come between.
@@ -21,16 +21,20 @@ if job.state ~= 'queued' then return { 'not-queued' } end
 if job.privacy == 'own' and job.member ~= ARGV[4] then return { 'refused', 'privacy' } end
 if job.privacy ~= 'any' and ARGV[7] == '1' then return { 'refused', 'privacy' } end
 
-local account = many.nodeAccount .. node .. ':' .. ARGV[9]
-local tokens = call('HMGET', account, 'used', 'held')
-local spoken = tonumber(tokens[1] or 0) + tonumber(tokens[2] or 0)
-if ARGV[8] ~= '' and spoken + job.hold > tonumber(ARGV[8]) then return { 'refused', 'budget' } end
+local day = ARGV[9]
+local account = many.nodeAccount .. node .. ':' .. monthOf(day)
+local tokens = call('HMGET', account, 'used', 'held', 'used:' .. day, 'held:' .. day)
+local function isBeyond(used, held, budget)
+  return budget ~= '' and (used or 0) + (held or 0) + job.hold > tonumber(budget)
+end
+if isBeyond(tokens[3], tokens[4], ARGV[8]) or isBeyond(tokens[1], tokens[2], ARGV[14]) then return { 'refused', 'budget' } end
 
 local epoch = job.epoch + 1
-call('HINCRBY', account, 'held', job.hold)
+call('HSET', account, 'held', (tokens[2] or 0) + job.hold, 'held:' .. day, (tokens[4] or 0) + job.hold)
 if not tokens[2] then call('PEXPIRE', account, policy.nodeAccountKeptMs) end
 call('HSET', job.key,
-  'ver', nextVer(job, ARGV[11]), 'state', 'leased', 'epoch', epoch, 'node', node, 'model', ARGV[5], 'tier', ARGV[6], 'day', ARGV[9],
+  'ver', nextVer(job, ARGV[11]), 'state', 'leased', 'epoch', epoch, 'node', node, 'nodeOwner', ARGV[4], 'model', ARGV[5],
+  'tier', ARGV[6], 'day', day, 'leasedAt', ARGV[11], 'shareAt', startClock(node, ARGV[11]),
   'leaseUntil', ARGV[10], 'leaseFence', fence, 'delivered', 0, 'bytes', 0, 'lastSeq', 0, 'node:' .. epoch, node)
 call('HSET', many.kept .. id, 'placement', ARGV[12])
 leavePending(job)

@@ -1,6 +1,9 @@
 /** A real Redis for tests, and the parts that a contract suite opens one by one: the only door besides the package's own. */
 export * from "./test-redis.ts";
+export { createAccounting } from "../accounting.ts";
 export { createJobStore } from "../job-store.ts";
 export { createKeys } from "../keys.ts";
 export { createLedgerReader } from "../ledger.ts";
 export { createOutputLog } from "../output-log.ts";
+export { createScripts } from "../script.ts";
+export { createUsageReader } from "../usage.ts";

@@ -62,6 +62,7 @@ export const REQUEST: EngineRequest = {
   maxOutputTokens: 100,
 };
 const MONTH = "2026-03";
+const DAY = `${MONTH}-01`;
 const ADA = asMemberId("mem_ada");
 
 export function createTestCoop(): TestCoop {
@@ -116,8 +117,8 @@ export function createTestCoop(): TestCoop {
         spec,
         payload,
         metadata: {},
-        month: MONTH,
-        quotaTokens: null,
+        day: DAY,
+        limits: { tokens: null, tierTokens: null, jobsAtOnce: null, requestsPerMinute: null },
         caps: { perMember: 1_000, total: 1_000 },
         idempotency: null,
         followedUntilMs: spec.attachment === "attached" ? nowMs + 60_000 : null,
@@ -163,7 +164,10 @@ export function createTestCoop(): TestCoop {
       muted = false;
       wakeUps.breakConnection();
     },
-    account: () => store.account(ADA, MONTH),
+    async account() {
+      const { usedTokens, heldTokens } = await store.accounting.account(ADA, MONTH);
+      return { usedTokens, heldTokens };
+    },
   };
   return coop;
 }
