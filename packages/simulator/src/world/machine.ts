@@ -194,7 +194,9 @@ export function createMachine(node: SimNode): SimMachine {
       } else spent.loadS += elapsedS;
     }
     for (const entry of loaded) {
-      if (entry !== null && entry.loadLeftS > 0) entry.loadLeftS = Math.max(0, entry.loadLeftS - elapsedS);
+      if (entry === null || entry.loadLeftS === 0) continue;
+      // A remainder below the clock's resolution would never pass.
+      entry.loadLeftS = entry.loadLeftS - elapsedS > DONE_S ? entry.loadLeftS - elapsedS : 0;
     }
   };
 
