@@ -1,5 +1,6 @@
-import { couldBeServed, estimatePrompt, explainPlacement } from "@coop/core";
+import { couldBeServed, estimatePrompt, explainPlacement, limitWithCredit, monthOfDay } from "@coop/core";
 import type {
+  Accounting,
   AdmitOutcome,
   Calendar,
   Clock,
@@ -8,17 +9,31 @@ import type {
   JobId,
   JobSpec,
   JobTarget,
+  Member,
+  MemberAccount,
   NodeRegistry,
   PendingCaps,
   Placement,
+  QuotaStanding,
+  Tier,
 } from "@coop/core";
 import type { ApiDefaults, Caller } from "./deps.ts";
 import type { FleetView } from "./fleet-view.ts";
 import type { Ids } from "./ids.ts";
 import { revokedMeanwhile } from "./job-end.ts";
+import type { LimitsLeft } from "./limit-headers.ts";
+import {
+  quotaExceeded,
+  tierQuotaExceeded,
+  tooManyAtOnce,
+  tooManyPending,
+  tooManyRequests,
+} from "./limit-refusals.ts";
+import type { LimitsOf } from "./member-limits.ts";
+import { outputLimit } from "./output-limit.ts";
 import { ProblemError } from "./problem.ts";
 import type { Submission, Work } from "./submission.ts";
-import { askedTier, candidates, resolveTarget } from "./target.ts";
+import { askedTier, resolveTarget } from "./target.ts";
 
 /**
  * The way into the queue. A1: nothing is held unless everything was checked. A2: the hold, the payload and
@@ -29,9 +44,11 @@ export interface AdmissionDeps {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly desk: JobDesk;
+  readonly accounting: Accounting;
   readonly nodes: NodeRegistry;
   readonly fleet: FleetView;
   readonly calendar: Calendar;
+  readonly limitsOf: LimitsOf;
   readonly pendingCaps: PendingCaps;
   readonly defaults: ApiDefaults;
 }
@@ -44,62 +61,104 @@ export interface Admitted {
   readonly limitedBy: "member" | "default";
 }
 
-export type Admission = (
-  caller: Caller,
-  submission: Submission,
-  onJob: (job: JobId) => void,
-) => Promise<Admitted>;
+/** What becomes known on the way, whatever the answer will be. */
+export interface Heard {
+  /** The job's id, before the store has it: an answer that gets lost can be looked up. */
+  job(job: JobId): void;
+  /** Where the member stands after it. */
+  left(left: LimitsLeft): void;
+}
 
-/**
- * Admits work, or says exactly why not.
- * `onJob` hears the job's id before the store does: an answer that gets lost can be looked up.
- */
+export type Admission = (caller: Caller, submission: Submission, heard: Heard) => Promise<Admitted>;
+
+/** Admits work, or says exactly why not. */
 export function createAdmission(deps: AdmissionDeps): Admission {
-  return async (caller, submission, onJob) => {
+  return async (caller, submission, heard) => {
     const { work } = submission;
     const nowMs = deps.clock.now();
-    const month = deps.calendar.monthOf(nowMs);
-    const snapshot = await deps.fleet.known();
+    const day = deps.calendar.dayOf(nowMs);
+    const monthEndsMs = deps.calendar.monthEndsMs(nowMs);
+    const [snapshot, limits] = await Promise.all([deps.fleet.known(), deps.limitsOf(caller.member)]);
     const target = await resolveKnownTarget(deps, caller, work, snapshot);
-    const limit = await outputLimit(deps, caller, work, target, snapshot, month);
-    const spec: JobSpec = {
-      id: deps.ids.job(),
-      member: caller.member.id,
-      weight: caller.member.weight,
-      endpoint: work.endpoint,
+    const tier = askedTier(target, snapshot);
+    const readAccount = async (): Promise<MemberAccount> =>
+      deps.accounting.account(caller.member.id, monthOfDay(day));
+    const output = await outputLimit({
+      work,
       target,
-      askedTier: askedTier(target, snapshot),
-      privacy: submission.privacy,
-      needs: work.needs,
-      promptTokens: estimatePrompt(work.longest).promptTokens,
-      promptTokensMax: estimatePrompt(work.prompt).promptTokensMax,
-      maxOutputTokens: limit.tokens,
-      band: submission.band,
-      attachment: submission.attachment,
-      streamed: submission.streamed,
-      submittedAtMs: nowMs,
-      deadlineMs: submission.deadlineMs,
-      session: submission.session,
-    };
+      askedTier: tier,
+      snapshot,
+      limits,
+      defaultTokens: deps.defaults.maxOutputTokens,
+      account: readAccount,
+    });
+    const spec = specOf(deps.ids.job(), caller.member, submission, target, tier, output.tokens, nowMs);
     if (!couldBeServed(spec, snapshot)) throw impossible(explainPlacement(spec, snapshot, nowMs));
-    onJob(spec.id);
+    heard.job(spec.id);
     const outcome = await deps.desk.admit({
       spec,
-      payload: JSON.stringify(work.engineRequest(limit.tokens)),
+      payload: JSON.stringify(work.engineRequest(output.tokens)),
       metadata: submission.metadata,
-      month,
-      quotaTokens: caller.member.quotaTokens,
+      day,
+      limits: {
+        tokens: limits.floorTokens,
+        tierTokens: limits.tierCaps[tier]?.tokens ?? null,
+        jobsAtOnce: limits.jobsAtOnce,
+        requestsPerMinute: limits.requestsPerMinute,
+      },
       caps: deps.pendingCaps,
       idempotency: submission.idempotency,
       key: caller.key.id,
       followedUntilMs: submission.attachment === "attached" ? nowMs + deps.defaults.followForMs : null,
       nowMs,
     });
-    const { job, repeated } = readOutcome(outcome, spec, deps.calendar);
-    onJob(job);
-    return { job, repeated, limitedBy: limit.by };
+    if (outcome.kind !== "revoked") {
+      const standing =
+        "standing" in outcome ? outcome.standing : standingOf(await readAccount(), limits.floorTokens);
+      heard.left({ standing, requestsPerMinute: limits.requestsPerMinute, nowMs, monthEndsMs });
+    }
+    const { job, repeated } = readOutcome(outcome, spec, monthEndsMs);
+    heard.job(job);
+    return { job, repeated, limitedBy: output.by };
   };
 }
+
+/** As an account says it; how many requests are left of the minute it does not know. */
+const standingOf = (account: MemberAccount, floorTokens: number | null): QuotaStanding => ({
+  limitTokens: limitWithCredit(floorTokens, account.creditTokens),
+  creditTokens: account.creditTokens,
+  usedTokens: account.usedTokens,
+  heldTokens: account.heldTokens,
+  requestsLeft: null,
+});
+
+const specOf = (
+  id: JobId,
+  member: Member,
+  submission: Submission,
+  target: JobTarget,
+  tier: Tier,
+  maxOutputTokens: number,
+  nowMs: number,
+): JobSpec => ({
+  id,
+  member: member.id,
+  weight: member.weight,
+  endpoint: submission.work.endpoint,
+  target,
+  askedTier: tier,
+  privacy: submission.privacy,
+  needs: submission.work.needs,
+  promptTokens: estimatePrompt(submission.work.longest).promptTokens,
+  promptTokensMax: estimatePrompt(submission.work.prompt).promptTokensMax,
+  maxOutputTokens,
+  band: submission.band,
+  attachment: submission.attachment,
+  streamed: submission.streamed,
+  submittedAtMs: nowMs,
+  deadlineMs: submission.deadlineMs,
+  session: submission.session,
+});
 
 async function resolveKnownTarget(
   deps: AdmissionDeps,
@@ -129,39 +188,6 @@ async function resolveKnownTarget(
   }
 }
 
-/** The member's limit, or the co-op's default within what the month's quota has left; always within a context. */
-async function outputLimit(
-  deps: AdmissionDeps,
-  { member }: Caller,
-  work: Work,
-  target: JobTarget,
-  snapshot: FleetSnapshot,
-  month: string,
-): Promise<{ readonly tokens: number; readonly by: "member" | "default" }> {
-  const contexts = candidates(target, snapshot).map((model) => model.contextTokens);
-  const roomTokens =
-    contexts.length === 0 ? Infinity : Math.max(...contexts) - estimatePrompt(work.longest).promptTokens;
-  if (roomTokens < Math.min(1, work.maxOutputTokens ?? 1)) throw tooLong(work, Math.max(...contexts));
-  if (work.maxOutputTokens !== null && work.maxOutputTokens <= roomTokens)
-    return { tokens: work.maxOutputTokens, by: "member" };
-  if (work.maxOutputTokens !== null) return { tokens: roomTokens, by: "default" };
-
-  const wanted = Math.min(deps.defaults.maxOutputTokens, roomTokens);
-  if (member.quotaTokens === null) return { tokens: wanted, by: "default" };
-  const { usedTokens, heldTokens } = await deps.desk.account(member.id, month);
-  const left = member.quotaTokens - usedTokens - heldTokens - estimatePrompt(work.prompt).promptTokensMax;
-  return { tokens: left >= 1 ? Math.min(wanted, left) : wanted, by: "default" };
-}
-
-const tooLong = (work: Work, contextTokens: number): ProblemError =>
-  new ProblemError(400, {
-    code: "context_length_exceeded",
-    param: work.endpoint === "chat" ? "messages" : "input",
-    message:
-      `The prompt has about ${estimatePrompt(work.longest).promptTokens} tokens; the largest context that ` +
-      `${work.requested} has in this co-op is ${contextTokens} tokens. Shorten it or ask for another model.`,
-  });
-
 function impossible({ nodes }: Placement): ProblemError {
   const reasons = nodes.map(({ nodeName, options }) => ({
     node: nodeName,
@@ -186,7 +212,7 @@ function impossible({ nodes }: Placement): ProblemError {
 function readOutcome(
   outcome: AdmitOutcome,
   spec: JobSpec,
-  calendar: Calendar,
+  monthEndsMs: number,
 ): { readonly job: JobId; readonly repeated: boolean } {
   switch (outcome.kind) {
     case "admitted":
@@ -201,39 +227,16 @@ function readOutcome(
         repeat: false,
       });
     case "quota-exceeded":
-      throw quotaExceeded(outcome, spec, calendar);
+      throw quotaExceeded(outcome, spec, monthEndsMs);
+    case "tier-quota-exceeded":
+      throw tierQuotaExceeded(outcome, spec, monthEndsMs);
+    case "too-many-at-once":
+      throw tooManyAtOnce(outcome);
+    case "too-many-requests":
+      throw tooManyRequests(outcome, spec.submittedAtMs);
     case "revoked":
       throw revokedMeanwhile("Nothing was accepted.");
     case "too-many-pending":
-      throw new ProblemError(429, {
-        code: "too_many_pending",
-        message:
-          outcome.scope === "member"
-            ? "You have too many jobs waiting. Wait for some to finish, or cancel some."
-            : "The co-op has too many jobs waiting. Try again in a minute.",
-        retryAfterS: outcome.scope === "member" ? 30 : 60,
-      });
+      throw tooManyPending(outcome);
   }
-}
-
-/** Waiting for running jobs to settle may help, or only the next month. */
-function quotaExceeded(
-  { limitTokens, usedTokens, heldTokens }: Extract<AdmitOutcome, { kind: "quota-exceeded" }>,
-  spec: JobSpec,
-  calendar: Calendar,
-): ProblemError {
-  const needed = spec.promptTokensMax + spec.maxOutputTokens;
-  const left = Math.max(0, limitTokens - usedTokens - heldTokens);
-  const mayPass = usedTokens + needed <= limitTokens;
-  return new ProblemError(429, {
-    code: "quota_exceeded",
-    message:
-      `This may take ${needed} tokens (${spec.promptTokensMax} for the prompt, ${spec.maxOutputTokens} of output); ` +
-      `${left} of your ${limitTokens} for the month are left (${usedTokens} used, ${heldTokens} held by jobs under way). ` +
-      (mayPass
-        ? "Wait for jobs to finish, or set a lower max_tokens."
-        : "Set a lower max_tokens, or wait for the next month."),
-    retryAfterS: mayPass ? 30 : (calendar.monthEndsMs(spec.submittedAtMs) - spec.submittedAtMs) / 1000,
-    ...(!mayPass && { repeat: false as const }),
-  });
 }

@@ -12,6 +12,7 @@ import { getModel, listModels } from "./dialects/openai/models.ts";
 import { createFleetView } from "./fleet-view.ts";
 import { createFollowing } from "./following.ts";
 import { createKeyUse } from "./key-use.ts";
+import { createLimitsOf } from "./member-limits.ts";
 import { openapiRoutes } from "./openapi/routes.ts";
 import { adminRoutes } from "./routes/admin.ts";
 import { auditRoutes } from "./routes/audit.ts";
@@ -37,7 +38,12 @@ export function createApi(deps: ApiDeps): Api {
   const fleet = createFleetView({ clock: deps.clock, board: deps.board, maxAgeMs: defaults.fleetMaxAgeMs });
   const calendar = createCalendar(deps.settings.timeZone);
   const following = createFollowing({ ...deps, ...defaults });
-  const admit = createAdmission({ ...deps, fleet, calendar });
+  const limitsOf = createLimitsOf({
+    ...deps,
+    quotas: deps.settings.quotas,
+    maxAgeMs: defaults.shareMaxAgeMs,
+  });
+  const admit = createAdmission({ ...deps, fleet, calendar, limitsOf });
   const attached = { ...deps, following, admit };
 
   const app = new Hono<ApiEnv>();
@@ -57,11 +63,11 @@ export function createApi(deps: ApiDeps): Api {
   app.get("/v1/models", listModels(fleet));
   app.get("/v1/models/*", getModel(fleet));
   app.route("/v1/jobs", jobRoutes({ ...deps, fleet, admit }));
-  app.route("/v1", fleetRoutes({ ...deps, fleet, calendar }));
+  app.route("/v1", fleetRoutes({ ...deps, fleet, calendar, limitsOf }));
   app.use("/admin/*", member, operatorsOnly, audited(deps));
   app.route("/admin/audit", auditRoutes(deps));
   app.get("/admin/settings", settingsInForce(deps));
-  app.route("/admin", adminRoutes({ ...deps, calendar }));
+  app.route("/admin", adminRoutes({ ...deps, calendar, limitsOf }));
   app.post(JOIN_PATH, join(deps));
   app.route("/", healthRoutes(deps));
   app.route("/", openapiRoutes(deps));

@@ -8,7 +8,7 @@ import { createFold } from "./fold.ts";
 import type { EndEvent, FoldedOutput } from "./fold.ts";
 import type { Following } from "./following.ts";
 import { problemOfEnd } from "./job-end.ts";
-import { setJobHeader, setPlacedHeaders } from "./job-headers.ts";
+import { admissionHeaders, setPlacedHeaders } from "./job-headers.ts";
 import { ProblemError } from "./problem.ts";
 import { readOptions } from "./request-options.ts";
 import type { Work } from "./submission.ts";
@@ -52,7 +52,7 @@ export async function startAttached(
       deadlineMs: deps.clock.now() + deps.defaults.attachedDeadlineMs,
       metadata: work.labels,
     },
-    (job) => setJobHeader(c, job),
+    admissionHeaders(c),
   );
   if (admitted.repeated) await refuseForgotten(deps.desk, admitted);
   return {

@@ -320,7 +320,7 @@ describe("limits", () => {
     const all = await Promise.all(Array.from({ length: 200 }, async () => asBob({ max_tokens: 4_000 })));
     const statuses = all.map(({ status }) => status);
     expect(new Set(statuses)).toEqual(new Set([200, 429]));
-    const { usedTokens } = await world.desk.account(world.bob.member.id, "2026-03");
+    const { usedTokens } = await world.desk.accounting.account(world.bob.member.id, "2026-03");
     expect(usedTokens).toBe(12 * statuses.filter((status) => status === 200).length);
   });
 
@@ -366,8 +366,9 @@ describe("when the store is away", () => {
 
   test("every endpoint that needs it says 503 and when to come again", async () => {
     world = await createWorld({
-      replace: ({ desk, members }) => ({
-        desk: { ...desk, admit: away, read: away, list: away, account: away } satisfies JobDesk,
+      replace: ({ desk, accounting, members }) => ({
+        desk: { ...desk, admit: away, read: away, list: away } satisfies JobDesk,
+        accounting: { ...accounting, account: away },
         members: { ...members, members: away },
       }),
     });

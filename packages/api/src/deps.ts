@@ -1,4 +1,5 @@
 import type {
+  Accounting,
   Clock,
   CoopSettings,
   FleetBoard,
@@ -13,6 +14,7 @@ import type {
   PendingCaps,
   ServerIdentity,
   Tier,
+  UsageReader,
 } from "@coop/core";
 import type { Metrics } from "@coop/metrics";
 import type { HttpBindings } from "@hono/node-server";
@@ -42,6 +44,8 @@ export interface ApiDefaults {
   readonly stalledReaderMs: number;
   /** How old the fleet snapshot that admission reads may be beyond its own age. */
   readonly fleetMaxAgeMs: number;
+  /** How old what equal shares are made of may be: the members, and what their nodes can make in a month. */
+  readonly shareMaxAgeMs: number;
 }
 
 export const API_DEFAULTS: ApiDefaults = {
@@ -56,6 +60,7 @@ export const API_DEFAULTS: ApiDefaults = {
   followEveryMs: 5_000,
   stalledReaderMs: 30_000,
   fleetMaxAgeMs: 250,
+  shareMaxAgeMs: 5_000,
 };
 
 /** Pending jobs beyond which admission refuses. */
@@ -66,6 +71,8 @@ export interface ApiDeps {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly desk: JobDesk;
+  readonly accounting: Accounting;
+  readonly usage: UsageReader;
   readonly output: OutputLog;
   readonly members: MemberStore;
   readonly nodes: NodeRegistry;

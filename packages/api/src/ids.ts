@@ -10,6 +10,8 @@ export interface Ids {
   node(): NodeId;
   key(): string;
   joinToken(): string;
+  /** Of an entry that an operator makes in the books. */
+  grant(): string;
   secret(): Uint8Array;
 }
 
@@ -24,6 +26,7 @@ export function createIds(clock: Clock): Ids {
     node: () => asNodeId(`node_${short()}`),
     key: short,
     joinToken: () => `jt${short()}`,
+    grant: () => `grant_${short()}`,
     secret: () => randomBytes(32),
   };
 }

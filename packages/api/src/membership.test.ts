@@ -91,7 +91,11 @@ describe("a disabled member", () => {
     world.answerWith("one", "two");
     await world.post("/v1/chat/completions", chatBody(), { key: world.bob.key });
     const detail = memberDetailSchema.parse(await (await admin("GET", "/members/bob")).json());
-    expect(detail).toMatchObject({ name: "bob", quotaTokens: 10_000, month: "2026-03", usedTokens: 13 });
+    expect(detail).toMatchObject({
+      name: "bob",
+      limits: { tokensPerMonth: { kind: "tokens", tokens: 10_000 } },
+      quota: { limitTokens: 10_000, month: "2026-03", usedTokens: 13 },
+    });
   });
 });
 

@@ -110,7 +110,9 @@ test(
         const job = world.admitted.at(-1);
         if (response.status < 300 && job !== undefined)
           await world.until(job, ({ state }) => isTerminal(state));
-        expect(await world.desk.account(world.ada.member.id, "2026-03")).toMatchObject({ heldTokens: 0 });
+        expect(await world.desk.accounting.account(world.ada.member.id, "2026-03")).toMatchObject({
+          heldTokens: 0,
+        });
       }),
       { numRuns: 10_000 },
     );

@@ -1,5 +1,6 @@
 import type { AddressInfo } from "node:net";
-import { assert } from "@coop/core";
+import { assert, DEFAULT_LIMITS } from "@coop/core";
+import type { MemberLimits } from "@coop/core";
 import { serve } from "@hono/node-server";
 import OpenAI, {
   AuthenticationError,
@@ -10,7 +11,8 @@ import OpenAI, {
   UnprocessableEntityError,
 } from "openai";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { createWorld } from "./testing/world.ts";
+import { eventually } from "./testing/eventually.ts";
+import { createWorld, jobIdOf } from "./testing/world.ts";
 import type { World } from "./testing/world.ts";
 
 /** The OpenAI client from npm against the app on a real socket. */
@@ -37,6 +39,7 @@ const clientWith = (apiKey: string): OpenAI => {
   const { port } = server.address() as AddressInfo;
   return new OpenAI({ apiKey, baseURL: `http://127.0.0.1:${port}/v1`, maxRetries: 0 });
 };
+const UNLIMITED: MemberLimits = { ...DEFAULT_LIMITS, tokensPerMonth: { kind: "unlimited" } };
 const messages = [{ role: "user" as const, content: "Say hello" }];
 
 test("chats", async () => {
@@ -129,6 +132,54 @@ describe("its error classes fit", () => {
     await expect(
       ask({ model: "coop/edge", max_tokens: 9_999 }, clientWith(world.bob.key)),
     ).rejects.toMatchObject({ constructor: RateLimitError, code: "quota_exceeded" });
+  });
+
+  test("each limit by its code, with what is left and when it begins anew", async () => {
+    const { members } = world.deps;
+    const { id } = world.bob.member;
+    const bob = clientWith(world.bob.key);
+    world.onAdmitted(async () => undefined);
+    const held = await world.post(
+      "/v1/jobs",
+      { request: { model: "coop/edge", messages } },
+      { key: world.bob.key },
+    );
+    for (const [limits, code, headers] of [
+      [
+        { tokensPerMonth: { kind: "tokens", tokens: 1 } },
+        "quota_exceeded",
+        { "x-ratelimit-remaining-tokens": "0" },
+      ],
+      [{ tierTokensPerMonth: { edge: 1 } }, "tier_quota_exceeded", { "x-should-retry": "false" }],
+      [{ jobsAtOnce: 1 }, "too_many_at_once", { "retry-after": "5" }],
+      [
+        { requestsPerMinute: 1 },
+        "too_many_requests",
+        { "retry-after": "60", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m0s" },
+      ],
+    ] as const) {
+      await members.setMember(id, { limits: { ...UNLIMITED, ...limits } });
+      const refusal: unknown = await ask({ model: "coop/edge" }, bob).catch((error: unknown) => error);
+      assert(refusal instanceof RateLimitError, `${code} is a RateLimitError`);
+      expect([refusal.code, refusal.type]).toEqual([code, "rate_limit_error"]);
+      expect(Object.fromEntries(refusal.headers)).toMatchObject(headers);
+    }
+    await world.desk.cancel(jobIdOf(held), id, "member", world.clock.now());
+  });
+
+  test("a minute that is full is waited for by the client itself", async () => {
+    const { members } = world.deps;
+    await members.setMember(world.bob.member.id, { limits: { ...UNLIMITED, requestsPerMinute: 1 } });
+    world.clock.set(Date.UTC(2026, 2, 1, 12, 0, 59, 500));
+    world.answerWith("Hello");
+    const eager = new OpenAI({ apiKey: world.bob.key, baseURL: client.baseURL, maxRetries: 1 });
+    await ask({ model: "coop/edge" }, eager);
+    const second = ask({ model: "coop/edge" }, eager);
+    await eventually("the minute refused it", () =>
+      world.logged.some((line) => line.includes('"status":429')),
+    );
+    world.clock.advance(1_000);
+    expect((await second).object).toBe("chat.completion");
   });
 
   test("an error in the middle of a stream", async () => {

@@ -145,6 +145,8 @@ const PLAIN_UNION_MESSAGE = "Invalid input";
 function deepestIssue(issues: readonly z.core.$ZodIssue[]): Located {
   const [issue] = issues;
   if (issue === undefined) return { path: [], message: "is not as expected" };
+  if (issue.code === "unrecognized_keys")
+    return { path: [...issue.path, ...issue.keys.slice(0, 1)], message: "there is no such field" };
   const branches =
     issue.code === "invalid_union" && issue.message === PLAIN_UNION_MESSAGE ? issue.errors : [];
   let best: Located = issue;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { PRIVACIES } from "@coop/core";
-import type { MemberId, Privacy } from "@coop/core";
+import type { Privacy } from "@coop/core";
 import type { ApiContext } from "./deps.ts";
 import { badRequest } from "./problem.ts";
 
@@ -27,7 +27,7 @@ export function readOptions(c: ApiContext, bodyText: string, conversation: strin
   return {
     privacy,
     session: session === null ? null : digest(member.id, session).slice(0, 32),
-    idempotency: readIdempotency(c.req.header("idempotency-key"), member.id, [c.req.path, privacy, bodyText]),
+    idempotency: readIdempotency(c, [c.req.path, privacy, bodyText]),
   };
 }
 
@@ -39,13 +39,19 @@ function readPrivacy(text: string | undefined): Privacy | null {
   return privacy;
 }
 
-function readIdempotency(
-  key: string | undefined,
-  member: MemberId,
-  body: readonly string[],
-): RequestOptions["idempotency"] {
+/**
+ * The member's own name for what they ask, as a digest that is theirs alone; null when it has none.
+ * @throws ProblemError 400 that names the header
+ */
+export function readIdempotencyKey(c: ApiContext): string | null {
+  const key = c.req.header("idempotency-key");
   if (key === undefined) return null;
   if (key.length === 0 || key.length > 255)
     throw badRequest("Idempotency-Key must have 1 to 255 characters.", "Idempotency-Key");
-  return { key: digest(member, key), bodyHash: digest(...body) };
+  return digest(c.get("caller").member.id, key);
+}
+
+function readIdempotency(c: ApiContext, body: readonly string[]): RequestOptions["idempotency"] {
+  const key = readIdempotencyKey(c);
+  return key === null ? null : { key, bodyHash: digest(...body) };
 }

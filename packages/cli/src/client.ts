@@ -14,6 +14,7 @@ export interface CoopClient {
   /** An answer that is no JSON, as it is. */
   text(path: string, patienceMs?: number): Promise<string>;
   post<T>(path: string, body: unknown, answer: z.ZodType<T>, headers?: Headers): Promise<T>;
+  patch<T>(path: string, body: unknown, answer: z.ZodType<T>): Promise<T>;
   /** The answer's body is not read. */
   send(method: "DELETE", path: string): Promise<Response>;
   /** An answer that streams; only its beginning is waited for. */
@@ -63,8 +64,13 @@ export function createClient(options: ClientOptions): CoopClient {
       parsed.error,
     );
   };
-  const posted = (body: unknown, headers: Headers, limit: AbortSignal): RequestInit => ({
-    method: "POST",
+  const carrying = (
+    method: "POST" | "PATCH",
+    body: unknown,
+    headers: Headers,
+    limit: AbortSignal,
+  ): RequestInit => ({
+    method,
     body: JSON.stringify(body),
     headers: { "content-type": "application/json", ...headers },
     signal: limit,
@@ -79,10 +85,13 @@ export function createClient(options: ClientOptions): CoopClient {
       return await textOf(await request(path, { signal: bounded(limitMs) }));
     },
     async post(path, body, answer, headers = {}) {
-      return await read(path, await request(path, posted(body, headers, bounded())), answer);
+      return await read(path, await request(path, carrying("POST", body, headers, bounded())), answer);
+    },
+    async patch(path, body, answer) {
+      return await read(path, await request(path, carrying("PATCH", body, {}, bounded())), answer);
     },
     send: (method, path) => request(path, { method, signal: bounded() }),
-    stream: (path, body, headers = {}) => request(path, posted(body, headers, signal)),
+    stream: (path, body, headers = {}) => request(path, carrying("POST", body, headers, signal)),
     as: (other) => createClient({ ...options, source: other }),
   };
 }

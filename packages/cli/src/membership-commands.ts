@@ -1,10 +1,12 @@
 import type { Command } from "commander";
-import { durationUpTo, jsonOption, privacyOption, wholeNumber } from "./command-options.ts";
+import { durationUpTo, jsonOption, privacyOption } from "./command-options.ts";
 import type { JsonFlag } from "./command-options.ts";
 import { contextOf } from "./commands/context.ts";
 import type { CommandContext, ContextDeps } from "./commands/context.ts";
 import { createKey, listKeys, revokeKey, rotateKey } from "./commands/keys.ts";
-import { addMember, listMembers, setDisabled, showMember } from "./commands/members.ts";
+import { addMember, listMembers, setDisabled, setMember, showMember } from "./commands/members.ts";
+import type { MemberOptions } from "./commands/members.ts";
+import { countOrDefault, quotaOption, tierQuotaOption, weightOption } from "./limit-options.ts";
 
 /** Longest times that the co-op takes, days. */
 const LONGEST_KEY_DAYS = 3_650;
@@ -13,37 +15,72 @@ const LONGEST_OVERLAP_DAYS = 30;
 const contextFor = (deps: ContextDeps, { json }: JsonFlag): Promise<CommandContext> =>
   contextOf(deps, json === true);
 
-interface AddFlags extends JsonFlag {
-  readonly quota?: number;
-  readonly operator?: true;
+interface LimitFlags extends JsonFlag, Omit<MemberOptions, "name"> {
+  readonly json?: true;
 }
+
+/** What may be said of a member when they are added, and later. */
+const addLimitOptions = (command: Command): Command =>
+  command
+    .option(
+      "--quota <tokens>",
+      "most tokens a month: a number, share (an equal share) or unlimited",
+      quotaOption,
+    )
+    .option(
+      "--tier-quota <tier=tokens>",
+      "most tokens a month for jobs that ask for a tier, none for no cap, default for the co-op's; may be repeated",
+      tierQuotaOption,
+    )
+    .option("--jobs-at-once <n>", "most jobs that have not ended, or default", countOrDefault)
+    .option("--requests-per-minute <n>", "most jobs asked for in a minute, or default", countOrDefault)
+    .option("--weight <w>", "weight in the fair order; 1 is an equal share", weightOption)
+    .option("--tier <tier>", "what coop/auto means: edge, local-small or local-large")
+    .addOption(jsonOption());
 
 /** `coop members`. */
 export function addMembers(program: Command, deps: ContextDeps): void {
   const members = program.command("members").description("members of the co-op (operators only)");
-  members
-    .command("add")
-    .description("add a member")
-    .argument("<name>", "how the member is called")
-    .option("--quota <tokens>", "most tokens a month (default: no limit)", wholeNumber)
-    .option("--operator", "may manage members, keys and nodes")
-    .addOption(jsonOption())
-    .addHelpText("after", "\nExample:\n  coop members add maja --quota 20000000")
-    .action(async (name: string, flags: AddFlags) =>
-      addMember(await contextFor(deps, flags), {
-        name,
-        operator: flags.operator === true,
-        quotaTokens: flags.quota ?? null,
-      }),
+  addLimitOptions(
+    members
+      .command("add")
+      .description("add a member; limits that are left out follow the co-op's settings")
+      .argument("<name>", "how the member is called")
+      .option("--operator", "may manage members, keys and nodes"),
+  )
+    .addHelpText(
+      "after",
+      "\nExamples:\n  coop members add maja\n  coop members add ben --quota 20000000 --jobs-at-once 4",
+    )
+    .action(async (name: string, { operator, ...flags }: LimitFlags & { readonly operator?: true }) =>
+      addMember(await contextFor(deps, flags), { ...flags, name, operator: operator === true }),
+    );
+  addLimitOptions(
+    members
+      .command("set")
+      .description("change a member; what is left out stays as it is")
+      .argument("<member>", "name or id")
+      .option("--name <name>", "how the member is called from now on"),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  coop members set maja --quota 20000000 --weight 2
+  coop members set maja --quota share --tier-quota local-large=5000000 --tier-quota edge=none
+  coop members set maja --jobs-at-once default --name maja2`,
+    )
+    .action(async (member: string, flags: LimitFlags & { readonly name?: string }) =>
+      setMember(await contextFor(deps, flags), member, flags),
     );
   members
     .command("list", { isDefault: true })
-    .description("list the members")
+    .description("list the members, with their quota and what they used of it")
     .addOption(jsonOption())
     .action(async (flags: JsonFlag) => listMembers(await contextFor(deps, flags)));
   members
     .command("show")
-    .description("show a member, the tokens of the month, and the keys")
+    .description("show a member, the month with its limits, and the keys")
     .argument("<member>", "name or id")
     .addOption(jsonOption())
     .addHelpText("after", "\nExample:\n  coop members show maja")

@@ -50,6 +50,18 @@ export const shorten = (text: string, width: number): string =>
 /** `12,345`. */
 export const count = (value: number): string => Math.round(value).toLocaleString("en-US");
 
+const BAR_WIDTH = 20;
+
+/** Used and held of a limit as a bar with the share of both: `████▒▒░░░░  60 %`. What is above nothing shows. */
+export function bar(used: number, held: number, limit: number): string {
+  const cells = (part: number): number =>
+    limit === 0 ? 0 : Math.min(BAR_WIDTH, Math.ceil((part / limit) * BAR_WIDTH));
+  const full = cells(used);
+  const both = cells(used + held);
+  const share = limit === 0 ? 100 : Math.round(((used + held) / limit) * 100);
+  return `${"█".repeat(full)}${"▒".repeat(both - full)}${"░".repeat(BAR_WIDTH - both)} ${share} %`;
+}
+
 /** Seconds with the digits that matter: `0.04 s`, `2.5 s`, `41 s`, `3 min`. */
 export function seconds(value: number): string {
   if (value >= 120) return `${Math.round(value / 60)} min`;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createProgram } from "./program.ts";
 import type { ProgramDeps } from "./program.ts";
-import { buildJobView, buildNodeRow } from "./testing/builders.ts";
+import { buildJobView, buildMemberView, buildNodeRow, buildQuota } from "./testing/builders.ts";
 import { captureOutput } from "./testing/captured-output.ts";
 import { startScriptedCoop } from "./testing/scripted-coop.ts";
 
@@ -49,6 +49,7 @@ describe("coop", () => {
       "nodes",
       "invite-node",
       "cancel",
+      "quota",
       "members",
       "keys",
       "ledger",
@@ -67,6 +68,22 @@ describe("coop", () => {
     ["a speed of nothing", ["up", "--speedup", "0"], {}, /above 0/],
     ["an address without a port", ["up"], { COOP_LISTEN: "7070" }, /COOP_LISTEN must be HOST:PORT/],
     ["a server that is no URL", ["nodes"], { COOP_URL: "coop.example" }, /COOP_URL must be an http\(s\) URL/],
+    [
+      "a quota in words",
+      ["members", "set", "maja", "--quota", "much"],
+      {},
+      /whole number of tokens, share or unlimited/,
+    ],
+    ["a quota below nothing", ["members", "add", "maja", "--quota", "-5"], {}, /whole number of tokens/],
+    [
+      "a tier's quota without a tier",
+      ["members", "set", "maja", "--tier-quota", "5"],
+      {},
+      /local-large=none/,
+    ],
+    ["no job at once", ["members", "set", "maja", "--jobs-at-once", "0"], {}, /whole number from 1/],
+    ["a weight of nothing", ["members", "set", "maja", "--weight", "0"], {}, /above 0/],
+    ["a grant of nothing", ["quota", "grant", "maja", "0"], {}, /below zero takes back/],
     ["a command that is none", ["unite"], {}, /unknown command/],
     ["a question of nothing", ["ask"], {}, /missing required argument/],
   ])("objects to %s", async (_, args, environment, message) => {
@@ -99,5 +116,66 @@ describe("coop", () => {
       model: "coop/auto",
       messages: [{ role: "user", content: "Sum this up: \n\npiped in" }],
     });
+  });
+
+  it("sets each limit that its options name", async () => {
+    await using coop = await startScriptedCoop(() => ({
+      status: 200,
+      json: { ...buildMemberView(), quota: buildQuota() },
+    }));
+    const environment = { COOP_HOME: HOME, COOP_URL: coop.url, COOP_API_KEY: "coop_x" };
+    const tiers = [
+      "--tier-quota",
+      "local-large=5",
+      "--tier-quota",
+      "edge=none",
+      "--tier-quota",
+      "local-small=default",
+    ];
+    const rest = [
+      "--jobs-at-once",
+      "default",
+      "--requests-per-minute",
+      "9",
+      "--weight",
+      "1.5",
+      "--tier",
+      "edge",
+    ];
+    await run(["members", "set", "maja", "--quota", "share", ...tiers, ...rest], { environment });
+    expect(coop.requests).toHaveLength(1);
+    expect(JSON.parse(coop.requests[0]?.body ?? "")).toEqual({
+      limits: {
+        tokensPerMonth: { kind: "default" },
+        tierTokensPerMonth: { "local-large": 5, edge: null, "local-small": "default" },
+        jobsAtOnce: null,
+        requestsPerMinute: 9,
+      },
+      weight: 1.5,
+      defaultTier: "edge",
+    });
+  });
+
+  it("shows the quota when quota stands alone, and takes credit back behind --", async () => {
+    await using coop = await startScriptedCoop((route) =>
+      route.startsWith("GET")
+        ? { status: 200, json: buildQuota() }
+        : {
+            status: 201,
+            json: {
+              object: "coop.grant",
+              member: "mem_maja",
+              memberName: "maja",
+              month: "2026-03",
+              tokens: -5,
+              repeated: false,
+              creditTokens: 0,
+            },
+          },
+    );
+    const environment = { COOP_HOME: HOME, COOP_URL: coop.url, COOP_API_KEY: "coop_x" };
+    expect(JSON.parse(await run(["quota", "--json"], { environment }))).toEqual(buildQuota());
+    expect(await run(["quota", "grant", "maja", "--", "-5"], { environment })).toContain("taken back");
+    expect(coop.requests.map(({ path }) => path)).toEqual(["/v1/quota", "/admin/members/maja/grants"]);
   });
 });

@@ -14,6 +14,7 @@ import { runDemo } from "./demo/demo.ts";
 import { coopHome } from "./home.ts";
 import type { Environment } from "./home.ts";
 import { addLedger } from "./ledger-commands.ts";
+import { addQuota } from "./quota-commands.ts";
 import { addKeys, addMembers } from "./membership-commands.ts";
 import { addSettings } from "./settings-commands.ts";
 import { addSubmit } from "./submit/submit-command.ts";
@@ -61,6 +62,7 @@ The key is COOP_API_KEY, else the operator's in ${home} (COOP_HOME moves it).`,
   addSubmit(program, { ...deps, home });
   addJobs(program, deps, home);
   addNodes(program, deps, home);
+  addQuota(program, { ...deps, home });
   addMembers(program, { ...deps, home });
   addKeys(program, { ...deps, home });
   addReports(program, { ...deps, home });

@@ -138,44 +138,6 @@ export const fleetSchema = z.object({
   ),
 });
 
-/** `GET /v1/quota`: the caller's month. */
-export const quotaSchema = z.object({
-  object: z.literal("coop.quota"),
-  member: z.string(),
-  memberName: z.string(),
-  month: z.string(),
-  limitTokens: count.nullable(),
-  usedTokens: count,
-  heldTokens: count,
-});
-
-/** `POST /admin/members`. */
-export const addMemberRequestSchema = z.object({
-  name: z.string().trim().min(1).max(60),
-  role: z.enum(["member", "operator"]).default("member"),
-  quotaTokens: count.nullable().default(null),
-});
-export const memberViewSchema = z.object({
-  id: z.string(),
-  name: z.string(),
-  role: z.enum(["member", "operator"]),
-  quotaTokens: count.nullable(),
-  weight: z.number(),
-  createdAtMs: ms,
-  /** Since when the member's keys are refused; null while they serve. */
-  disabledAtMs: ms.nullable(),
-});
-export type MemberView = z.infer<typeof memberViewSchema>;
-export const memberListSchema = z.object({ object: z.literal("list"), data: z.array(memberViewSchema) });
-
-/** `GET /admin/members/:id`: a member with the tokens of the month. */
-export const memberDetailSchema = memberViewSchema.extend({
-  month: z.string(),
-  usedTokens: count,
-  heldTokens: count,
-});
-export type MemberDetail = z.infer<typeof memberDetailSchema>;
-
 /** Longest life that a key may be given: ten years. */
 const LONGEST_KEY_SECONDS = 3_650 * 86_400;
 /** Longest time that a replaced key may go on beside the new one: 30 days. */

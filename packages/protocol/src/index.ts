@@ -10,6 +10,8 @@ export * from "./codec.ts";
 export * from "./turn-batch.ts";
 export * from "./join.ts";
 export * from "./http.ts";
+export * from "./quota.ts";
+export * from "./membership.ts";
 export * from "./ledger.ts";
 export * from "./audit.ts";
 export * from "./settings.ts";

@@ -3,6 +3,7 @@ import { OPERATIONS } from "./operations.ts";
 import type { Answer, Operation, Parameter } from "./operation.ts";
 import { SCHEMAS } from "./schemas.ts";
 import type { SchemaName } from "./schemas.ts";
+import { LIMIT_HEADERS } from "./submission.ts";
 
 /** The HTTP surface in OpenAPI 3.1, made from the shapes that bodies are read with. Pure: no I/O. */
 
@@ -81,15 +82,18 @@ const describeAnswer = ({ description, contents, headers }: Answer) => ({
   ...(contents && {
     content: Object.fromEntries(contents.map(({ type, schemas = [] }) => [type, contentOf(schemas)])),
   }),
-  ...(headers && {
-    headers: Object.fromEntries(
-      Object.entries(headers).map(([name, text]) => [
-        name,
-        { description: text, schema: { type: "string" } },
-      ]),
-    ),
-  }),
+  ...(headers && { headers: describeHeaders(headers) }),
 });
+
+const describeHeaders = (headers: Readonly<Record<string, string>>) =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, text]) => [name, { description: text, schema: { type: "string" } }]),
+  );
+
+const RETRY_HEADERS = {
+  "Retry-After": "Seconds after which the same request may succeed.",
+  "x-should-retry": "`false` where clients must not repeat by themselves.",
+};
 
 const PROBLEMS: Readonly<Record<number, string>> = {
   400: "Something in the request is wrong; `param` names it.",
@@ -100,7 +104,7 @@ const PROBLEMS: Readonly<Record<number, string>> = {
   410: "It was there, and is no longer kept.",
   413: "The body is larger than 4 MiB.",
   422: "No node of the co-op could ever serve it; `nodes` says why.",
-  429: "Over a quota, or too much is waiting; Retry-After says when to come again.",
+  429: "Over a limit: quota_exceeded, tier_quota_exceeded, too_many_at_once, too_many_requests or too_many_pending; Retry-After says when to come again.",
   500: "A bug of the server.",
   502: "The node's engine failed.",
   503: "The store or the node went away; Retry-After says when to come again.",
@@ -109,5 +113,6 @@ const PROBLEMS: Readonly<Record<number, string>> = {
 
 const describeProblem = (status: number) => ({
   description: PROBLEMS[status] ?? "A problem.",
+  ...(status === 429 && { headers: describeHeaders({ ...RETRY_HEADERS, ...LIMIT_HEADERS }) }),
   content: { "application/json": { schema: reference("Problem") } },
 });

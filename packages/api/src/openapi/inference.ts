@@ -1,6 +1,6 @@
 import { EVENTS_TYPE, json, JSON_TYPE } from "./operation.ts";
 import type { Operation } from "./operation.ts";
-import { PLACED_HEADERS, SUBMISSION_HEADERS, SUBMISSION_PROBLEMS } from "./submission.ts";
+import { LIMIT_HEADERS, PLACED_HEADERS, SUBMISSION_HEADERS, SUBMISSION_PROBLEMS } from "./submission.ts";
 
 const ATTACHED_PROBLEMS = [...SUBMISSION_PROBLEMS, 502, 504] as const;
 
@@ -26,7 +26,7 @@ export const INFERENCE: readonly Operation[] = [
           { type: JSON_TYPE, schemas: ["ChatCompletion"] },
           { type: EVENTS_TYPE, schemas: ["ChatCompletionChunk"] },
         ],
-        headers: PLACED_HEADERS,
+        headers: { ...PLACED_HEADERS, ...LIMIT_HEADERS },
       },
     ],
     problems: ATTACHED_PROBLEMS,
@@ -41,7 +41,10 @@ export const INFERENCE: readonly Operation[] = [
     parameters: SUBMISSION_HEADERS,
     request: "EmbeddingsRequest",
     answers: [
-      { ...json("EmbeddingList", "The vectors, in the order of the inputs."), headers: PLACED_HEADERS },
+      {
+        ...json("EmbeddingList", "The vectors, in the order of the inputs."),
+        headers: { ...PLACED_HEADERS, ...LIMIT_HEADERS },
+      },
     ],
     problems: ATTACHED_PROBLEMS,
   },

@@ -1,6 +1,6 @@
 import { EVENTS_TYPE, json, JSON_TYPE } from "./operation.ts";
 import type { Operation, Parameter } from "./operation.ts";
-import { PLACED_HEADERS, SUBMISSION_HEADERS, SUBMISSION_PROBLEMS } from "./submission.ts";
+import { LIMIT_HEADERS, PLACED_HEADERS, SUBMISSION_HEADERS, SUBMISSION_PROBLEMS } from "./submission.ts";
 
 const jobId: Parameter = { in: "path", name: "id", description: "The job's id." };
 
@@ -22,6 +22,7 @@ export const JOBS: readonly Operation[] = [
           Location: "Where the job is.",
           "x-coop-job": PLACED_HEADERS["x-coop-job"],
           "x-coop-ignored-fields": PLACED_HEADERS["x-coop-ignored-fields"],
+          ...LIMIT_HEADERS,
         },
       },
     ],

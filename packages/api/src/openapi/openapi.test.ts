@@ -134,11 +134,25 @@ describe("answers are as described", () => {
     expectDescribed("CreatedJoinToken", await admin("join-tokens", {}));
     expectDescribed("NodeRegistrationList", await answerOf("/admin/nodes", { key }));
     expectDescribed("MemberDetail", await answerOf("/admin/members/dana", { key }));
+    const weight = { method: "PATCH", body: JSON.stringify({ weight: 2 }), key };
+    expectDescribed("MemberDetail", await answerOf("/admin/members/dana", weight));
+    expectDescribed("Grant", await admin("members/dana/grants", { tokens: 5 }));
     expectDescribed("Member", await admin("members/dana/disable", {}));
     world.answerWith("Hej");
-    await posted("/v1/chat/completions", chatBody());
+    const job = jobIdOf(await world.post("/v1/chat/completions", chatBody()));
+    expectDescribed("Refund", await admin(`jobs/${job}/refund`, {}));
     expectDescribed("LedgerList", await answerOf("/admin/ledger", { key }));
     expectDescribed("LedgerAudit", await answerOf("/admin/ledger/verify", { key }));
+  });
+
+  test("of reports", async () => {
+    world.answerWith("Hej");
+    await posted("/v1/chat/completions", chatBody());
+    const { key } = world.operator;
+    expectDescribed("UsagePage", await answerOf("/v1/usage?groupBy=node"));
+    expectDescribed("UsagePage", await answerOf("/admin/usage", { key }));
+    expectDescribed("Statement", await answerOf("/v1/statement"));
+    expectDescribed("Statement", await answerOf("/admin/statement", { key }));
   });
 
   test("of problems", async () => {

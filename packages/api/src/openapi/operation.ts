@@ -2,11 +2,11 @@ import type { SchemaName } from "./schemas.ts";
 
 /** One thing that the HTTP surface does. */
 export interface Operation {
-  readonly method: "get" | "post" | "delete";
+  readonly method: "get" | "post" | "patch" | "delete";
   /** With `{name}` for its parts that vary. */
   readonly path: string;
   readonly id: string;
-  readonly group: "Inference" | "Jobs" | "Fleet" | "Administration" | "Nodes" | "Server";
+  readonly group: "Inference" | "Jobs" | "Fleet" | "Reports" | "Administration" | "Nodes" | "Server";
   readonly summary: string;
   readonly description?: string;
   readonly access: "anyone" | "member" | "operator";

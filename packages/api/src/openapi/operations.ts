@@ -32,7 +32,7 @@ const FLEET: readonly Operation[] = [
     path: "/v1/quota",
     id: "getQuota",
     group: "Fleet",
-    summary: "The caller's month: limit, used and held tokens.",
+    summary: "The caller's month: the limits that hold, where they come from, and what is used and left.",
     access: "member",
     answers: [json("Quota", "The month.")],
     problems: [401, 500, 503],

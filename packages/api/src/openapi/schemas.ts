@@ -12,6 +12,8 @@ import {
   embeddingListSchema,
   embeddingsRequestSchema,
   fleetSchema,
+  grantRequestSchema,
+  grantViewSchema,
   jobListSchema,
   jobViewSchema,
   joinRequestSchema,
@@ -29,7 +31,9 @@ import {
   placementSchema,
   problemSchema,
   quotaSchema,
+  refundViewSchema,
   rotateKeyRequestSchema,
+  setMemberRequestSchema,
   settingsViewSchema,
   submitJobRequestSchema,
 } from "@coop/protocol";
@@ -50,6 +54,8 @@ export const SCHEMAS = {
   EmbeddingList: embeddingListSchema,
   EmbeddingsRequest: embeddingsRequestSchema,
   Fleet: fleetSchema,
+  Grant: grantViewSchema,
+  GrantRequest: grantRequestSchema,
   Health: z.object({ status: z.literal("ok") }),
   Job: jobViewSchema,
   JobList: jobListSchema,
@@ -73,8 +79,10 @@ export const SCHEMAS = {
     store: z.string(),
     scheduler: z.enum(["seen", "never-seen", "unknown"]),
   }),
+  Refund: refundViewSchema,
   RotateKeyRequest: rotateKeyRequestSchema,
   Settings: settingsViewSchema,
+  SetMemberRequest: setMemberRequestSchema,
   SubmitJobRequest: submitJobRequestSchema,
 } as const satisfies Readonly<Record<string, z.ZodType>>;
 

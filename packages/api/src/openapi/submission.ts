@@ -10,6 +10,16 @@ export const PLACED_HEADERS = {
   "x-coop-ignored-fields": "Fields of the request that changed nothing.",
 };
 
+/** Headers of every answer and refusal that was decided by the member's limits; none for what has no limit. */
+export const LIMIT_HEADERS = {
+  "x-ratelimit-limit-tokens": "Tokens of the month, credit included.",
+  "x-ratelimit-remaining-tokens": "Of these, what is neither used nor held.",
+  "x-ratelimit-reset-tokens": "Time until the next month, such as 239h0m0s.",
+  "x-ratelimit-limit-requests": "Requests a minute.",
+  "x-ratelimit-remaining-requests": "Of these, what is left of this minute.",
+  "x-ratelimit-reset-requests": "Time until the next minute, such as 12s.",
+};
+
 /** What a request that becomes a job may say in its headers. */
 export const SUBMISSION_HEADERS: readonly Parameter[] = [
   {

@@ -9,6 +9,8 @@ import type { JoinTokenDeps } from "../join-token.ts";
 import { knownMember } from "../known-member.ts";
 import { notFound } from "../problem.ts";
 import { parseBody, readJson } from "../request-body.ts";
+import { correctionRoutes } from "./corrections.ts";
+import type { CorrectionRoutesDeps } from "./corrections.ts";
 import { keyRoutes } from "./keys.ts";
 import type { KeyRoutesDeps } from "./keys.ts";
 import { ledgerRoutes } from "./ledger.ts";
@@ -16,13 +18,18 @@ import type { LedgerRoutesDeps } from "./ledger.ts";
 import { memberRoutes } from "./members.ts";
 import type { MemberRoutesDeps } from "./members.ts";
 
-export type AdminRoutesDeps = JoinTokenDeps & MemberRoutesDeps & KeyRoutesDeps & LedgerRoutesDeps;
+export type AdminRoutesDeps = JoinTokenDeps &
+  MemberRoutesDeps &
+  KeyRoutesDeps &
+  LedgerRoutesDeps &
+  CorrectionRoutesDeps;
 
 /** `/admin`: members, keys, the ledger, join tokens and nodes, for operators. */
 export function adminRoutes(deps: AdminRoutesDeps): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
   routes.route("/members", memberRoutes(deps));
   routes.route("/", keyRoutes(deps));
+  routes.route("/", correctionRoutes(deps));
   routes.route("/ledger", ledgerRoutes(deps));
   routes.post("/join-tokens", async (c) => createJoinToken(deps, c));
   routes.get("/nodes", async (c) => c.json(await listNodes(deps.nodes)));

@@ -1,16 +1,15 @@
 import { decodeTokensPerSecond, TIERS } from "@coop/core";
-import type { Calendar, Clock, FleetSnapshot, JobDesk, MemberStore, ModelReport, NodeReport, NodeView, Tier } from "@coop/core";
+import type { FleetSnapshot, MemberStore, ModelReport, NodeReport, NodeView, Tier } from "@coop/core";
 import type { NodeRow } from "@coop/protocol";
 import { Hono } from "hono";
-import type { ApiContext, ApiEnv } from "../deps.ts";
+import type { ApiEnv } from "../deps.ts";
 import type { FleetView } from "../fleet-view.ts";
+import { memberQuota } from "../member-quota.ts";
+import type { MemberQuotaDeps } from "../member-quota.ts";
 
-export interface FleetRoutesDeps {
-  readonly clock: Clock;
-  readonly desk: JobDesk;
+export interface FleetRoutesDeps extends MemberQuotaDeps {
   readonly members: MemberStore;
   readonly fleet: FleetView;
-  readonly calendar: Calendar;
 }
 
 /** What every member may see: the nodes, the fleet in sum, and their own month. */
@@ -23,7 +22,7 @@ export function fleetRoutes(deps: FleetRoutesDeps): Hono<ApiEnv> {
     return c.json({ object: "list", data, snapshotAtMs: snapshot?.atMs ?? null });
   });
   routes.get("/fleet", async (c) => c.json(fleetTotals(await deps.fleet.latest())));
-  routes.get("/quota", async (c) => quota(deps, c));
+  routes.get("/quota", async (c) => c.json(await memberQuota(deps, c.get("caller").member)));
   return routes;
 }
 
@@ -110,19 +109,4 @@ function fleetTotals(snapshot: FleetSnapshot | null) {
       };
     }),
   };
-}
-
-async function quota({ clock, desk, calendar }: FleetRoutesDeps, c: ApiContext): Promise<Response> {
-  const { member } = c.get("caller");
-  const month = calendar.monthOf(clock.now());
-  const { usedTokens, heldTokens } = await desk.account(member.id, month);
-  return c.json({
-    object: "coop.quota",
-    member: member.id,
-    memberName: member.name,
-    month,
-    limitTokens: member.quotaTokens,
-    usedTokens,
-    heldTokens,
-  });
 }

@@ -8,7 +8,7 @@ import type { ApiContext, ApiDefaults, ApiEnv } from "../deps.ts";
 import { chatWork } from "../dialects/openai/chat-request.ts";
 import { embeddingsWork } from "../dialects/openai/embeddings-request.ts";
 import type { FleetView } from "../fleet-view.ts";
-import { setJobHeader } from "../job-headers.ts";
+import { admissionHeaders, setJobHeader } from "../job-headers.ts";
 import { jobView, nodeNames, whereaboutsInList } from "../job-view.ts";
 import { badRequest, notFound, ProblemError } from "../problem.ts";
 import { parseBody, readJson, readRequest } from "../request-body.ts";
@@ -68,7 +68,7 @@ async function submit(deps: JobRoutesDeps, c: ApiContext): Promise<Response> {
       deadlineMs: clock.now() + lastsMs,
       metadata: { ...work.labels, ...request.metadata },
     },
-    (job) => setJobHeader(c, job),
+    admissionHeaders(c),
   );
   const record = await deps.desk.read(admitted.job);
   if (record === null) {

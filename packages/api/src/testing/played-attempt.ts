@@ -1,4 +1,4 @@
-import { asMemberId, asNodeId, assert } from "@coop/core";
+import { asNodeId, assert } from "@coop/core";
 import type {
   AttemptEnd,
   AttemptStore,
@@ -7,6 +7,8 @@ import type {
   FailureClass,
   JobSpec,
   LeaseRequest,
+  MemberId,
+  Tier,
   Usage,
 } from "@coop/core";
 import { engineRequestSchema } from "@coop/protocol";
@@ -29,7 +31,9 @@ export interface PlayedAttempt {
 /** Where an attempt is played. */
 export interface Stage {
   readonly nodeName: string;
+  readonly nodeOwner: MemberId;
   readonly model: string;
+  readonly tier: Tier;
 }
 
 /** The leader's fencing number in these tests. */
@@ -40,9 +44,9 @@ export async function playAttempt(
   store: AttemptStore,
   clock: Clock,
   spec: JobSpec,
-  { nodeName, model }: Stage,
+  stage: Stage,
 ): Promise<PlayedAttempt> {
-  const lease = await store.lease(leaseOf(spec, nodeName, model, clock.now()));
+  const lease = await store.lease(leaseOf(spec, stage, clock.now()));
   assert(lease.kind === "leased", `${spec.id} is leased, not ${lease.kind}`);
   const { epoch } = lease;
   const job = spec.id;
@@ -76,23 +80,24 @@ export async function playAttempt(
   };
 }
 
-const leaseOf = (spec: JobSpec, nodeName: string, model: string, nowMs: number): LeaseRequest => {
+const leaseOf = (spec: JobSpec, { nodeName, nodeOwner, model, tier }: Stage, nowMs: number): LeaseRequest => {
   const node = asNodeId(`node_${nodeName}`);
   return {
     fence: FENCE,
     job: spec.id,
     node,
     nodeName,
-    nodeOwner: asMemberId("mem_owner"),
+    nodeOwner,
     model,
-    tier: "edge",
+    tier,
     cloud: false,
     tokensPerDay: null,
+    tokensPerMonth: null,
     day: "2026-03-01",
     leaseUntilMs: nowMs + 30_000,
     placement: {
       atMs: nowMs,
-      decision: { kind: "assigned", node, nodeName, model, tier: "edge" },
+      decision: { kind: "assigned", node, nodeName, model, tier },
       nodes: [],
     },
     nowMs,

@@ -1,6 +1,7 @@
 import { createHash, generateKeyPairSync, randomBytes, sign } from "node:crypto";
-import { asJobId, asMemberId, assert, DEFAULT_SETTINGS, isTerminal } from "@coop/core";
+import { asJobId, asMemberId, assert, DEFAULT_LIMITS, DEFAULT_SETTINGS, isTerminal } from "@coop/core";
 import type {
+  Accounting,
   JobDesk,
   JobId,
   JobRecord,
@@ -47,6 +48,7 @@ const TEST_DEFAULTS: ApiDefaults = {
   followEveryMs: 50,
   stalledReaderMs: 150,
   fleetMaxAgeMs: 0,
+  shareMaxAgeMs: 0,
 };
 
 export interface WorldOptions {
@@ -65,7 +67,13 @@ export async function createWorld(options: WorldOptions = {}) {
   const operator = await addMember(deps, "olga", "operator", null);
 
   const start = async (spec: JobSpec, stage: Partial<Stage> = {}): Promise<PlayedAttempt> =>
-    playAttempt(desk, clock, spec, { nodeName: "studio", model: "llama3.2:3b", ...stage });
+    playAttempt(desk, clock, spec, {
+      nodeName: "studio",
+      nodeOwner: asMemberId("mem_owner"),
+      model: "llama3.2:3b",
+      tier: "edge",
+      ...stage,
+    });
 
   /** Asks with Ada's key unless another is given. */
   const request = async (path: string, { key = ada.key, ...init }: Request = {}): Promise<Response> => {
@@ -112,7 +120,7 @@ export async function createWorld(options: WorldOptions = {}) {
     /** Fails unless every job has ended and nothing is held; and no secret or prompt was logged. */
     expectQuiet: async (): Promise<void> => {
       await Promise.all(backstage.running);
-      for (const { member } of [ada, bob, operator]) await assertSettled(desk, member);
+      for (const { member } of [ada, bob, operator]) await assertSettled(desk, desk.accounting, member);
       for (const line of logged) assertDiscreet(line);
     },
   };
@@ -145,6 +153,8 @@ async function buildDeps(options: WorldOptions) {
     clock,
     ids: createIds(clock),
     desk,
+    accounting: desk.accounting,
+    usage: desk.usage,
     output,
     members,
     ledger: desk.books,
@@ -179,7 +189,10 @@ async function addMember(
     id,
     name,
     role,
-    quotaTokens,
+    limits: {
+      ...DEFAULT_LIMITS,
+      tokensPerMonth: quotaTokens === null ? { kind: "unlimited" } : { kind: "tokens", tokens: quotaTokens },
+    },
     weight: 1,
     defaultTier: "edge",
     createdAtMs,
@@ -216,10 +229,10 @@ async function recordOnce(
   return record;
 }
 
-async function assertSettled(desk: JobDesk, { id, name }: Member): Promise<void> {
+async function assertSettled(desk: JobDesk, accounting: Accounting, { id, name }: Member): Promise<void> {
   const { jobs } = await desk.list(id, { limit: 10_000, cursor: null });
   for (const { spec, state } of jobs) assert(isTerminal(state), `${spec.id} is still ${state.state}`);
-  const { heldTokens } = await desk.account(id, "2026-03");
+  const { heldTokens } = await accounting.account(id, "2026-03");
   assert(heldTokens === 0, `${name} still holds ${heldTokens} tokens`);
 }
 

@@ -3,7 +3,7 @@ import { createClient } from "../client.ts";
 import { hintsFor } from "../invocation.ts";
 import {
   buildJobView,
-  buildMemberView,
+  buildMemberRow,
   buildNodeRow,
   buildPlacement,
   costed,
@@ -146,12 +146,13 @@ describe("explain", () => {
 
 describe("jobs", () => {
   it("lists every member's jobs together, newest first, for operators", async () => {
-    const member = (id: string, name: string) => buildMemberView({ id, name });
+    const member = (id: string, name: string) => buildMemberRow({ id, name });
     const list = (...data: unknown[]): Reply => asJson({ object: "list", data, nextCursor: null });
     await using test = await bench(
       {
         "GET /admin/members": asJson({
           object: "list",
+          month: "2026-03",
           data: [member("mem_1", "maja"), member("mem_2", "ben")],
         }),
         "GET /v1/jobs?limit=2&member=mem_1": list(buildJobView({ id: "job_old" })),

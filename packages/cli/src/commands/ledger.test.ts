@@ -34,8 +34,8 @@ const drifted = {
   ...audit,
   findings: [
     { kind: "member-drift", member: "mem_a", month: "2026-03", ledgerTokens: 1_000, accountTokens: 1_007 },
-    { kind: "node-drift", node: "node_pi", day: "2026-03-01", ledgerTokens: 5, accountTokens: 0 },
-    { kind: "unbalanced", position: "7-0", job: "job_1", sumTokens: -1 },
+    { kind: "node-drift", node: "node_pi", period: "2026-03-01", ledgerTokens: 5, accountTokens: 0 },
+    { kind: "unbalanced", position: "7-0", of: "job_1", sumTokens: -1 },
   ],
   findingCount: 1_003,
 };
@@ -51,7 +51,7 @@ describe("ledger verify", () => {
     const { printed, failure } = await run({ "GET /admin/ledger/verify": drifted }, verifyLedger);
     expect(printed.split("\n")).toEqual([
       "mem_a in 2026-03: the ledger has 1,000 tokens, the account 1,007 (+7)",
-      "node_pi on 2026-03-01: the ledger has 5 tokens, the account 0 (-5)",
+      "node_pi in 2026-03-01: the ledger has 5 tokens, the account 0 (-5)",
       "entry 7-0 (job_1) sums to -1, not to zero",
       "... and 1,000 more",
       "",
@@ -71,16 +71,20 @@ it("ledger export prints a line of JSON for each entry, over all pages", async (
     position,
     kind: "succeeded",
     job: "job_1",
+    grant: null,
     epoch: 1,
     member: "mem_a",
     month: "2026-03",
     node: null,
     day: null,
+    owner: null,
     atMs: 1,
     toMember: 5,
     toNode: -5,
     toWaste: 0,
     toAbsorbed: 0,
+    toCredit: 0,
+    toGrant: 0,
   });
   const list = (nextCursor: string | null, ...data: unknown[]) => ({ object: "list", data, nextCursor });
   const { printed, failure } = await run(

@@ -1,4 +1,4 @@
-import { ledgerAuditSchema, ledgerListSchema } from "@coop/protocol";
+import { ledgerAuditSchema, ledgerListSchema, refundViewSchema } from "@coop/protocol";
 import type { LedgerAuditView } from "@coop/protocol";
 import { CliError } from "../cli-error.ts";
 import { count, plural } from "../output.ts";
@@ -33,14 +33,38 @@ export async function verifyLedger({ client, output, json }: CommandContext): Pr
 type Finding = LedgerAuditView["findings"][number];
 
 function inWords(finding: Finding): string {
-  if (finding.kind === "unbalanced")
-    return `entry ${finding.position} (${finding.job}) sums to ${count(finding.sumTokens)}, not to zero`;
-  const account =
-    finding.kind === "member-drift"
-      ? `${finding.member} in ${finding.month}`
-      : `${finding.node} on ${finding.day}`;
-  const drift = finding.accountTokens - finding.ledgerTokens;
-  return `${account}: the ledger has ${count(finding.ledgerTokens)} tokens, the account ${count(finding.accountTokens)} (${drift > 0 ? "+" : ""}${count(drift)})`;
+  switch (finding.kind) {
+    case "unbalanced":
+      return `entry ${finding.position} (${finding.of}) sums to ${count(finding.sumTokens)}, not to zero`;
+    case "member-drift":
+      return drift(`${finding.member} in ${finding.month}`, "the ledger", finding.ledgerTokens, finding);
+    case "credit-drift":
+      return drift(
+        `credit of ${finding.member} in ${finding.month}`,
+        "the ledger",
+        finding.ledgerTokens,
+        finding,
+      );
+    case "usage-drift":
+      return drift(
+        `usage of ${finding.member} in ${finding.month}`,
+        "the report",
+        finding.usageTokens,
+        finding,
+      );
+    case "node-drift":
+      return drift(`${finding.node} in ${finding.period}`, "the ledger", finding.ledgerTokens, finding);
+  }
+}
+
+function drift(
+  account: string,
+  other: string,
+  otherTokens: number,
+  { accountTokens }: { readonly accountTokens: number },
+): string {
+  const difference = accountTokens - otherTokens;
+  return `${account}: ${other} has ${count(otherTokens)} tokens, the account ${count(accountTokens)} (${difference > 0 ? "+" : ""}${count(difference)})`;
 }
 
 /** Prints the whole ledger as JSON lines, oldest first. */
@@ -55,4 +79,12 @@ export async function exportLedger({ client, output }: CommandContext): Promise<
     output.text(data.map((line) => `${JSON.stringify(line)}\n`).join(""));
     after = nextCursor;
   } while (after !== null);
+}
+
+/** Gives a member back what a job cost. */
+export async function refundJob({ client, output, json }: CommandContext, job: string): Promise<void> {
+  const refund = await client.post(`/admin/jobs/${encodeURIComponent(job)}/refund`, {}, refundViewSchema);
+  if (json) output.json(refund);
+  else if (refund.repeated) output.line(`${refund.job} was given back before; nothing changed.`);
+  else output.line(`${plural(refund.tokens, "token")} of ${refund.job} were given back to its member.`);
 }

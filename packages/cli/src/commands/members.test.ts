@@ -2,13 +2,13 @@ import { describe, expect, it } from "vitest";
 import { createClient } from "../client.ts";
 import { hintsFor } from "../invocation.ts";
 import { moment } from "../output.ts";
-import { buildMemberView } from "../testing/builders.ts";
+import { buildMemberRow, buildMemberView, buildQuota } from "../testing/builders.ts";
 import { captureOutput } from "../testing/captured-output.ts";
 import { problem, startScriptedCoop } from "../testing/scripted-coop.ts";
 import type { Reply } from "../testing/scripted-coop.ts";
 import type { CommandContext } from "./context.ts";
 import { createKey, listKeys, rotateKey } from "./keys.ts";
-import { listMembers, setDisabled, showMember } from "./members.ts";
+import { addMember, listMembers, setDisabled, setMember, showMember } from "./members.ts";
 
 const AT_MS = Date.UTC(2026, 2, 1, 12);
 const at = moment(AT_MS);
@@ -41,32 +41,78 @@ async function run(
 }
 
 describe("members", () => {
-  it("lists who is disabled, and since when", async () => {
-    const data = [buildMemberView(), buildMemberView({ id: "mem_bo", name: "bo", disabledAtMs: AT_MS })];
-    const { lines } = await run({ "GET /admin/members": asJson({ object: "list", data }) }, listMembers);
+  it("lists their quota, what they used of it, and who is disabled since when", async () => {
+    const data = [
+      buildMemberRow({ usedTokens: 250_000, heldTokens: 50_000 }),
+      buildMemberRow({
+        id: "mem_bo",
+        name: "bo",
+        limitTokens: null,
+        source: { kind: "unlimited", by: "operator" },
+        usedTokens: 12,
+        disabledAtMs: AT_MS,
+      }),
+      buildMemberRow({ id: "mem_cy", name: "cy", limitTokens: null, source: { kind: "capacity-unknown" } }),
+    ];
+    const { lines } = await run(
+      { "GET /admin/members": asJson({ object: "list", month: "2026-03", data }) },
+      listMembers,
+    );
     expect(lines).toEqual([
-      "MEMBER  ID        ROLE    TOKENS A MONTH  DISABLED",
-      "maja    mem_maja  member            none",
-      `bo      mem_bo    member            none  ${at}`,
+      "MEMBER  ID        ROLE              QUOTA  USED 2026-03                             DISABLED",
+      "maja    mem_maja  member  share 1,000,000       250,000  █████▒░░░░░░░░░░░░░░ 30 %",
+      `bo      mem_bo    member         no limit            12                             ${at}`,
+      "cy      mem_cy    member    not yet known             0",
     ]);
   });
 
   it("shows one with the month and the keys, never a secret", async () => {
-    const detail = {
-      ...buildMemberView({ quotaTokens: 5_000 }),
-      month: "2026-03",
-      usedTokens: 1_234,
-      heldTokens: 10,
-    };
+    const detail = { ...buildMemberView(), quota: buildQuota({ usedTokens: 1_234 }) };
     const { lines } = await run(
       { "GET /admin/members/ma%20ja": asJson(detail), "GET /admin/members/mem_maja/keys": asJson(keys) },
       (context) => showMember(context, "ma ja"),
     );
-    expect(lines.slice(0, 2)).toEqual([
-      `maja (mem_maja), member since ${at}, enabled`,
-      "2026-03: 1,234 tokens used, 10 held, of 5,000",
-    ]);
+    expect(lines[0]).toBe(`maja (mem_maja), member since ${at}, enabled`);
+    expect(lines).toContain("all     1,234     0  1,000,000  1,000,000  █░░░░░░░░░░░░░░░░░░░ 0 %");
     expect(lines.at(-1)).toBe(`coop_k2_...  own      ${at}  never             never`);
+  });
+
+  it("sets what was said of one, and nothing else", async () => {
+    const detail = { ...buildMemberView(), quota: buildQuota() };
+    const { lines, requests } = await run({ "PATCH /admin/members/maja": asJson(detail) }, (context) =>
+      setMember(context, "maja", {
+        quota: { kind: "default" },
+        tierQuota: { "local-large": 5, edge: null },
+        jobsAtOnce: "default",
+        weight: 2,
+        tier: "edge",
+        name: "maja2",
+      }),
+    );
+    expect(JSON.parse(requests[0]?.body ?? "")).toEqual({
+      name: "maja2",
+      limits: {
+        tokensPerMonth: { kind: "default" },
+        tierTokensPerMonth: { "local-large": 5, edge: null },
+        jobsAtOnce: null,
+      },
+      weight: 2,
+      defaultTier: "edge",
+    });
+    expect(lines[0]).toContain("maja (mem_maja), 2026-03");
+  });
+
+  it("adds one with limits", async () => {
+    const { requests } = await run(
+      { "POST /admin/members": { status: 201, json: buildMemberView() } },
+      (context) =>
+        addMember(context, { name: "maja", operator: false, quota: { kind: "tokens", tokens: 5 } }),
+    );
+    expect(JSON.parse(requests[0]?.body ?? "")).toEqual({
+      name: "maja",
+      role: "member",
+      limits: { tokensPerMonth: { kind: "tokens", tokens: 5 } },
+    });
   });
 
   it("tells what disabling and enabling came to", async () => {

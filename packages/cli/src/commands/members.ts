@@ -1,50 +1,85 @@
 import { keyListSchema, memberDetailSchema, memberListSchema, memberViewSchema } from "@coop/protocol";
-import type { MemberView } from "@coop/protocol";
-import { count, moment, renderTable } from "../output.ts";
+import type { MemberRow, MemberView } from "@coop/protocol";
+import type { QuotaOption, TierQuotas } from "../limit-options.ts";
+import { bar, count, moment, renderTable } from "../output.ts";
 import type { CommandContext } from "./context.ts";
 import { keyLines, keysOf } from "./keys.ts";
+import { quotaLines } from "./quota.ts";
 
-export interface AddMemberOptions {
-  readonly name: string;
-  readonly operator: boolean;
-  /** Tokens a month; null for no limit. */
-  readonly quotaTokens: number | null;
+/** What may be set for a member; what is left out stays as it is, or follows the co-op's settings. */
+export interface MemberOptions {
+  readonly quota?: QuotaOption;
+  readonly tierQuota?: TierQuotas;
+  readonly jobsAtOnce?: number | "default";
+  readonly requestsPerMinute?: number | "default";
+  readonly weight?: number;
+  readonly tier?: string;
+  readonly name?: string;
+}
+
+/** The request's body. */
+function bodyOf({ quota, tierQuota, jobsAtOnce, requestsPerMinute, weight, tier, name }: MemberOptions) {
+  const orNull = (value: number | "default"): number | null => (value === "default" ? null : value);
+  const limits = {
+    ...(quota !== undefined && { tokensPerMonth: quota }),
+    ...(tierQuota !== undefined && { tierTokensPerMonth: tierQuota }),
+    ...(jobsAtOnce !== undefined && { jobsAtOnce: orNull(jobsAtOnce) }),
+    ...(requestsPerMinute !== undefined && { requestsPerMinute: orNull(requestsPerMinute) }),
+  };
+  return {
+    ...(name !== undefined && { name }),
+    ...(Object.keys(limits).length > 0 && { limits }),
+    ...(weight !== undefined && { weight }),
+    ...(tier !== undefined && { defaultTier: tier }),
+  };
 }
 
 /** Adds a member; the key is made apart, so that it is shown when it is wanted. */
 export async function addMember(
   { client, output, json, hint }: CommandContext,
-  { name, operator, quotaTokens }: AddMemberOptions,
+  options: MemberOptions & { readonly name: string; readonly operator: boolean },
 ): Promise<void> {
-  const member = await client.post(
-    "/admin/members",
-    { name, role: operator ? "operator" : "member", quotaTokens },
-    memberViewSchema,
-  );
+  const body = { ...bodyOf(options), role: options.operator ? "operator" : "member" };
+  const member = await client.post("/admin/members", body, memberViewSchema);
   if (json) output.json(member);
   else
     output.line(`${member.name} is a member (${member.id}). Make a key: ${hint(`keys create ${member.id}`)}`);
 }
 
+/** Changes a member, and shows what holds now. @param wanted id or name */
+export async function setMember(
+  { client, output, json }: CommandContext,
+  wanted: string,
+  options: MemberOptions,
+): Promise<void> {
+  const member = await client.patch(memberPath(wanted), bodyOf(options), memberDetailSchema);
+  if (json) output.json(member);
+  else for (const line of quotaLines(member.quota)) output.line(line);
+}
+
 export async function listMembers({ client, output, json }: CommandContext): Promise<void> {
-  const { data } = await client.get("/admin/members", memberListSchema);
+  const { data, month } = await client.get("/admin/members", memberListSchema);
   if (json) {
     output.json(data);
     return;
   }
-  const rows = data.map(({ id, name, role, quotaTokens, disabledAtMs }) => [
-    name,
-    id,
-    role,
-    quotaTokens === null ? "none" : count(quotaTokens),
-    disabledAtMs === null ? "" : moment(disabledAtMs),
+  const rows = data.map((member) => [
+    member.name,
+    member.id,
+    member.role,
+    quotaText(member),
+    count(member.usedTokens),
+    member.limitTokens === null ? "" : bar(member.usedTokens, member.heldTokens, member.limitTokens),
+    member.disabledAtMs === null ? "" : moment(member.disabledAtMs),
   ]);
   const lines = renderTable(
     [
       { heading: "MEMBER", flexible: true },
       { heading: "ID" },
       { heading: "ROLE" },
-      { heading: "TOKENS A MONTH", align: "right" },
+      { heading: "QUOTA", align: "right" },
+      { heading: `USED ${month}`, align: "right" },
+      { heading: "" },
       { heading: "DISABLED" },
     ],
     rows,
@@ -52,7 +87,13 @@ export async function listMembers({ client, output, json }: CommandContext): Pro
   for (const line of lines) output.line(line);
 }
 
-/** Shows a member, the tokens of the month, and the keys. @param wanted id or name */
+/** A share is marked: it changes with the fleet and with the members. */
+function quotaText({ limitTokens, source }: MemberRow): string {
+  if (limitTokens === null) return source.kind === "capacity-unknown" ? "not yet known" : "no limit";
+  return `${source.kind === "equal-share" ? "share " : ""}${count(limitTokens)}`;
+}
+
+/** Shows a member, the month with its limits, and the keys. @param wanted id or name */
 export async function showMember({ client, output, json }: CommandContext, wanted: string): Promise<void> {
   const member = await client.get(memberPath(wanted), memberDetailSchema);
   const { data: keys } = await client.get(keysOf(member.id), keyListSchema);
@@ -60,10 +101,10 @@ export async function showMember({ client, output, json }: CommandContext, wante
     output.json({ ...member, keys });
     return;
   }
-  const { name, id, role, createdAtMs, month, usedTokens, heldTokens, quotaTokens } = member;
+  const { name, id, role, createdAtMs, quota } = member;
   output.line(`${name} (${id}), ${role} since ${moment(createdAtMs)}, ${standing(member)}`);
-  const limit = quotaTokens === null ? "no limit" : `of ${count(quotaTokens)}`;
-  output.line(`${month}: ${count(usedTokens)} tokens used, ${count(heldTokens)} held, ${limit}`);
+  output.line();
+  for (const line of quotaLines(quota)) output.line(line);
   output.line();
   for (const line of keyLines(keys)) output.line(line);
 }

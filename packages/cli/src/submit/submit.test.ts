@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createClient } from "../client.ts";
 import { hintsFor } from "../invocation.ts";
-import { buildJobView } from "../testing/builders.ts";
+import { buildJobView, buildQuota } from "../testing/builders.ts";
 import { captureOutput } from "../testing/captured-output.ts";
 import { problem, startScriptedCoop } from "../testing/scripted-coop.ts";
 import type { Reply, ScriptedCoop } from "../testing/scripted-coop.ts";
@@ -32,7 +32,7 @@ function fakeJobs(): FakeJobs {
     looks: 2,
     most: 0,
     reply(route) {
-      if (route === "GET /v1/quota") return { status: 200, json: QUOTA };
+      if (route === "GET /v1/quota") return { status: 200, json: buildQuota() };
       if (route === "POST /v1/jobs") {
         const id = `job_${looksLeft.size + 1}`;
         looksLeft.set(id, fake.looks);
@@ -50,15 +50,6 @@ function fakeJobs(): FakeJobs {
   return fake;
 }
 
-const QUOTA = {
-  object: "coop.quota",
-  member: "mem_1",
-  memberName: "maja",
-  month: "2026-03",
-  limitTokens: null,
-  usedTokens: 0,
-  heldTokens: 0,
-};
 const requestLine = (id: number): string =>
   JSON.stringify({
     custom_id: `r${id}`,

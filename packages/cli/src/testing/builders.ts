@@ -1,4 +1,12 @@
-import type { CostTermsView, JobView, MemberView, NodeRow, PlacementView } from "@coop/protocol";
+import type {
+  CostTermsView,
+  JobView,
+  MemberRow,
+  MemberView,
+  NodeRow,
+  PlacementView,
+  QuotaView,
+} from "@coop/protocol";
 
 const NOON_MS = Date.UTC(2026, 2, 1, 12);
 
@@ -117,14 +125,48 @@ export function buildNodeRow(changes: Partial<NodeRow> = {}): NodeRow {
   };
 }
 
-/** A member without a limit, enabled. */
+/** A member of the co-op's own limits, enabled. */
 export const buildMemberView = (changes: Partial<MemberView> = {}): MemberView => ({
   id: "mem_maja",
   name: "maja",
   role: "member",
-  quotaTokens: null,
+  limits: {
+    tokensPerMonth: { kind: "default" },
+    tierTokensPerMonth: {},
+    jobsAtOnce: null,
+    requestsPerMinute: null,
+  },
   weight: 1,
+  defaultTier: "local-small",
   createdAtMs: NOON_MS,
   disabledAtMs: null,
   ...changes,
 });
+
+/** Maja's March: nothing used of an equal share of 3,000,000 tokens by three members. */
+export const buildQuota = (changes: Partial<QuotaView> = {}): QuotaView => ({
+  object: "coop.quota",
+  member: "mem_maja",
+  memberName: "maja",
+  month: "2026-03",
+  limitTokens: 1_000_000,
+  floorTokens: 1_000_000,
+  source: { kind: "equal-share", capacityTokens: 3_000_000, shareOfCapacity: 1, members: 3 },
+  creditTokens: 0,
+  usedTokens: 0,
+  heldTokens: 0,
+  leftTokens: 1_000_000,
+  resetsAtMs: Date.UTC(2026, 3, 1),
+  tiers: [],
+  jobsAtOnce: { limit: null, unfinished: 0 },
+  requestsPerMinute: null,
+  weight: 1,
+  defaultTier: "local-small",
+  ...changes,
+});
+
+/** The same as a row of the list of members. */
+export const buildMemberRow = (changes: Partial<MemberRow> = {}): MemberRow => {
+  const { limitTokens, source, usedTokens, heldTokens } = buildQuota();
+  return { ...buildMemberView(), limitTokens, source, usedTokens, heldTokens, ...changes };
+};
