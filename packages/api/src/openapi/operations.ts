@@ -3,6 +3,7 @@ import { ADMINISTRATION } from "./administration.ts";
 import { OVERSIGHT } from "./audit.ts";
 import { INFERENCE } from "./inference.ts";
 import { JOBS } from "./jobs.ts";
+import { REPORTS } from "./reports.ts";
 import { json, JSON_TYPE } from "./operation.ts";
 import type { Operation } from "./operation.ts";
 
@@ -108,6 +109,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...INFERENCE,
   ...JOBS,
   ...FLEET,
+  ...REPORTS,
   ...ADMINISTRATION,
   ...OVERSIGHT,
   ...OTHERS,

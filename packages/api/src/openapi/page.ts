@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { html, raw } from "hono/html";
+import { pageHeaders } from "../page-headers.ts";
 import { jsonSchemas } from "./document.ts";
 import type { JsonSchema } from "./document.ts";
 import { OPERATIONS } from "./operations.ts";
@@ -19,15 +19,7 @@ b { display: inline-block; min-width: 4.5rem } ul { margin: .25rem 0; padding-le
 @media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818 } details { border-color: #444 } i { color: #999 } }
 `;
 
-/** Headers under which a browser loads nothing for the page and runs nothing in it. */
-export const PAGE_HEADERS: Readonly<Record<string, string>> = {
-  "Content-Type": "text/html; charset=utf-8",
-  "Content-Security-Policy":
-    `default-src 'none'; style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'; ` +
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  "X-Content-Type-Options": "nosniff",
-  "Referrer-Policy": "no-referrer",
-};
+export const PAGE_HEADERS = pageHeaders(STYLE);
 
 /** @param serverUrl where the server is for its members */
 export async function docsPage(serverUrl: string): Promise<string> {

@@ -33,9 +33,11 @@ import {
   quotaSchema,
   refundViewSchema,
   rotateKeyRequestSchema,
+  statementSchema,
   setMemberRequestSchema,
   settingsViewSchema,
   submitJobRequestSchema,
+  usagePageSchema,
 } from "@coop/protocol";
 import { z } from "zod";
 
@@ -83,7 +85,9 @@ export const SCHEMAS = {
   RotateKeyRequest: rotateKeyRequestSchema,
   Settings: settingsViewSchema,
   SetMemberRequest: setMemberRequestSchema,
+  Statement: statementSchema,
   SubmitJobRequest: submitJobRequestSchema,
+  UsagePage: usagePageSchema,
 } as const satisfies Readonly<Record<string, z.ZodType>>;
 
 export type SchemaName = keyof typeof SCHEMAS;

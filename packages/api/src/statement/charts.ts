@@ -77,11 +77,13 @@ export function tokensByDay(month: string, groups: readonly UsageGroup[]): Html 
 
 const vertical = (y: number, height: number): Html => html`y="${y.toFixed(1)}" height="${height.toFixed(1)}"`;
 
-/** The least of 1, 2, 2.5 and 5 times a power of ten that is as high as a value. */
-export function niceCeiling(value: number): number {
+const STEPS = [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10] as const;
+
+/** The least round figure that is as high as a value and reads well in half too. */
+function niceCeiling(value: number): number {
   if (value <= 0) return 0;
   const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 2.5, 5].find((step) => step * power >= value) ?? 10) * power;
+  return (STEPS.find((step) => step * power >= value) ?? 10) * power;
 }
 
 /** One bar of a chart of bars below each other. */
@@ -136,35 +138,23 @@ export function barChart(label: string, bars: readonly Bar[]): Html {
 
 const QUOTA_HEIGHT = 22;
 
-/** What of the month's tokens is used, held and left, and where credit begins. */
-export function quotaBar({ usedTokens, heldTokens, floorTokens, limitTokens }: QuotaFigures): Html {
-  const whole = Math.max(limitTokens ?? 0, usedTokens + heldTokens, 1);
-  const label =
-    limitTokens === null
-      ? `${count(usedTokens)} tokens used; there is no limit.`
-      : `${count(usedTokens)} of ${count(limitTokens)} tokens used, ${percent(limitTokens === 0 ? null : usedTokens / limitTokens)}; ${count(heldTokens)} held.`;
-  const credit =
-    limitTokens !== null && floorTokens !== null && limitTokens > floorTokens ? floorTokens : null;
-  return html`<svg role="img" aria-label="${label}" width="100%" height="${QUOTA_HEIGHT}">
-    <rect class="rail" x="0" y="0" width="100%" height="${QUOTA_HEIGHT}"></rect>
-    ${
-      credit === null
-        ? ""
-        : html`<rect
-            class="credit"
-            x="${place(credit / whole)}"
-            y="0"
-            width="${place(1 - credit / whole)}"
-            height="${QUOTA_HEIGHT}"
-          ></rect>`
-    }
-    <rect class="out" x="0" y="0" width="${place(usedTokens / whole)}" height="${QUOTA_HEIGHT}"></rect>
-    <rect
-      class="held"
-      x="${place(usedTokens / whole)}"
+/** What of the month's tokens is used, held and left, and where credit begins. Nothing is drawn without a limit. */
+export function quotaBar({ usedTokens, heldTokens, floorTokens, limitTokens }: QuotaFigures): Html | "" {
+  if (limitTokens === null) return "";
+  const whole = Math.max(limitTokens, usedTokens + heldTokens, 1);
+  const part = (tone: string, from: number, tokens: number): Html =>
+    html`<rect
+      class="${tone}"
+      x="${place(from / whole)}"
       y="0"
-      width="${place(heldTokens / whole)}"
+      width="${place(tokens / whole)}"
       height="${QUOTA_HEIGHT}"
-    ></rect>
+    ></rect>`;
+  const share = limitTokens === 0 ? null : usedTokens / limitTokens;
+  const label = `${count(usedTokens)} of ${count(limitTokens)} tokens used, ${percent(share)}; ${count(heldTokens)} held.`;
+  const credit = floorTokens === null ? 0 : Math.max(0, limitTokens - floorTokens);
+  return html`<svg role="img" aria-label="${label}" width="100%" height="${QUOTA_HEIGHT}">
+    ${part("rail", 0, whole)} ${credit === 0 ? "" : part("credit", limitTokens - credit, credit)}
+    ${part("out", 0, usedTokens)} ${part("held", usedTokens, heldTokens)}
   </svg>`;
 }

@@ -35,8 +35,14 @@ export const money = (amount: number): string =>
 export const price = (amount: number, currency: string): string => `${money(amount)} ${currency}`;
 
 /** `12.34 SEK without pi`: what is not counted is said with it. */
-export const amountText = ({ amount, without }: Amount, currency: string): string =>
-  without.length === 0 ? price(amount, currency) : `${price(amount, currency)} without ${without.join(", ")}`;
+export function amountText(amount: Amount, currency: string): string {
+  if (isUnknown(amount)) return `unknown without the price of ${amount.without.join(", ")}`;
+  const text = price(amount.amount, currency);
+  return amount.without.length === 0 ? text : `${text} without ${amount.without.join(", ")}`;
+}
+
+/** Nothing of it is known: it must not read as nothing. */
+export const isUnknown = ({ amount, without }: Amount): boolean => amount === 0 && without.length > 0;
 
 /** `37 %`, `0.4 %`. */
 export const percent = (share: number | null): string =>

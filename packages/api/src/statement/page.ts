@@ -8,6 +8,7 @@ import {
   count,
   coverageOf,
   duration,
+  isUnknown,
   money,
   NONE,
   percent,
@@ -86,7 +87,7 @@ function keyFigures({ usage, costs, fleet, quota, currency, subject }: Statement
     ${entry("Tokens", roughly(tokensOf(usage)), `${roughly(usage.promptTokens)} in, ${roughly(usage.outputTokens)} out`)}
     ${entry(
       subject.kind === "member" ? "Share of the cost" : "Cost",
-      price(costs.total.amount, currency),
+      isUnknown(costs.total) ? "unknown" : price(costs.total.amount, currency),
       costs.total.without.length > 0
         ? `without ${costs.total.without.join(", ")}`
         : `of which electricity ${money(costs.energy.amount)}`,
@@ -95,7 +96,7 @@ function keyFigures({ usage, costs, fleet, quota, currency, subject }: Statement
       quota === null || quota.limitTokens === null || quota.limitTokens === 0
         ? entry(
             "A million tokens",
-            perMillion === null ? NONE : price(perMillion.amount, currency),
+            perMillion === null || isUnknown(perMillion) ? NONE : price(perMillion.amount, currency),
             `nodes ${percent(fleet.utilisation)} used`,
           )
         : entry(
@@ -126,22 +127,20 @@ function quotaSection({ quota }: Statement): Html | "" {
     quota.limitTokens === null ? null : Math.max(0, quota.limitTokens - quota.usedTokens - quota.heldTokens);
   return html`<section>
     <h2>Quota</h2>
-    <figure>
-      <figcaption>
-        ${
-          left === null
-            ? `${count(quota.usedTokens)} tokens used, no limit`
-            : `${count(quota.usedTokens)} tokens used, ${count(left)} left`
-        }
-      </figcaption>
-      ${quotaBar(quota)}
-      ${legend([
-        ["out", "used"],
-        ["held", "held by jobs that run or wait"],
-        ["credit", "from credit"],
-        ["rail", "left"],
-      ])}
-    </figure>
+    ${
+      left === null
+        ? ""
+        : html`<figure>
+            <figcaption>${count(quota.usedTokens)} tokens used, ${count(left)} left</figcaption>
+            ${quotaBar(quota)}
+            ${legend([
+              ["out", "used"],
+              ["held", "held by jobs that run or wait"],
+              ["credit", "from credit"],
+              ["rail", "left"],
+            ])}
+          </figure>`
+    }
     ${tableOf(quotaTable(quota), "headed")}
   </section>`;
 }

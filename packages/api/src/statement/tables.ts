@@ -5,6 +5,7 @@ import {
   count,
   duration,
   energy,
+  isUnknown,
   money,
   NONE,
   percent,
@@ -200,8 +201,10 @@ export const sharesTable = ({ members, currency }: Statement): StatementTable =>
 });
 
 /** For cells, where the nodes that are left out are named elsewhere. */
-const atLeast = ({ amount, without }: Amount): string =>
-  without.length === 0 ? money(amount) : `at least ${money(amount)}`;
+function atLeast(amount: Amount): string {
+  if (isUnknown(amount)) return "price missing";
+  return amount.without.length === 0 ? money(amount.amount) : `at least ${money(amount.amount)}`;
+}
 
 const quotaShare = ({ quota: { usedTokens, limitTokens } }: MemberLine): string =>
   limitTokens === null || limitTokens === 0 ? NONE : percent(usedTokens / limitTokens);

@@ -170,8 +170,12 @@ const timeText = (ms: number): string => {
 const percent = (share: number): string =>
   `${share > 0 && share < 0.1 ? (share * 100).toPrecision(2) : Math.round(share * 100)} %`;
 
-const amountText = ({ amount, without }: Amount): string =>
-  without.length === 0 ? money(amount) : `${money(amount)} without ${without.join(", ")}`;
+function amountText({ amount, without }: Amount): string {
+  if (without.length === 0) return money(amount);
+  return amount === 0
+    ? `unknown without the price of ${without.join(", ")}`
+    : `${money(amount)} without ${without.join(", ")}`;
+}
 
 /** Two digits behind the point; below a cent the two that say something. */
 const money = (amount: number): string =>

@@ -1,0 +1,144 @@
+import { setImmediate as breathe } from "node:timers/promises";
+import { createMonthReport, createUsageGroups, limitWithCredit, monthAfter, monthOfDay } from "@coop/core";
+import type {
+  Accounting,
+  CoopSettings,
+  Member,
+  MemberRecord,
+  MemberStore,
+  MonthPeriod,
+  MonthReport,
+  NodeRegistration,
+  NodeRegistry,
+  ReportedNode,
+  Statement,
+  UsageGroup,
+  UsageGrouping,
+  UsageCounts,
+  UsageReader,
+} from "@coop/core";
+import type { LimitsOf } from "./member-limits.ts";
+
+export interface MonthReadingDeps {
+  readonly usage: UsageReader;
+  readonly accounting: Pick<Accounting, "account">;
+  readonly members: Pick<MemberStore, "members">;
+  readonly nodes: Pick<NodeRegistry, "nodes">;
+  readonly settings: CoopSettings;
+  readonly limitsOf: LimitsOf;
+}
+
+/** Days of usage, both included, in the co-op's time zone. */
+export interface DayRange {
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface UsageSums extends DayRange {
+  readonly groups: readonly UsageGroup[];
+  readonly total: UsageCounts;
+  /** First day that is not in the sums; null when all are. */
+  readonly nextFrom: string | null;
+}
+
+/** Months of usage and what statements are made from. Others are served between one member and the next. */
+export interface MonthReading {
+  statementOf(member: Member, period: MonthPeriod): Promise<Statement>;
+  fleetStatement(period: MonthPeriod): Promise<Statement>;
+  /** The months of a range from its beginning on, as many as one answer has. */
+  usageOf(members: readonly Member[], range: DayRange, by: UsageGrouping): Promise<UsageSums>;
+  /** Names of nodes by id. */
+  nodeNames(): Promise<Readonly<Record<string, string>>>;
+}
+
+/** Most months that an answer sums for one member, and for all. */
+const MONTHS_A_PAGE = 12;
+const MONTHS_A_PAGE_OF_ALL = 3;
+const SECONDS_A_DAY = 86_400;
+
+export function createMonthReading(deps: MonthReadingDeps): MonthReading {
+  const { usage, accounting, members, nodes, settings, limitsOf } = deps;
+
+  const read = async (member: Member, month: string): Promise<MemberRecord> => {
+    const [used, account, { floorTokens }] = await Promise.all([
+      usage.month(member.id, month),
+      accounting.account(member.id, month),
+      limitsOf(member),
+    ]);
+    const { usedTokens, heldTokens, creditTokens } = account;
+    const limitTokens = limitWithCredit(floorTokens, creditTokens);
+    return {
+      member,
+      usage: used,
+      quota: { usedTokens, heldTokens, creditTokens, floorTokens, limitTokens },
+    };
+  };
+
+  const readAll = async (period: MonthPeriod): Promise<MonthReport> => {
+    const [everyone, registrations] = await Promise.all([members.members(), nodes.nodes()]);
+    const report = createMonthReport({
+      settings,
+      period,
+      nodes: reportedNodes(registrations, everyone),
+      members: everyone,
+    });
+    for (const member of everyone) {
+      report.take(await read(member, period.month));
+      await breathe();
+    }
+    return report;
+  };
+
+  /** Members who ask for the same month at once share what is read of the others. */
+  const shared = new Map<string, Promise<MonthReport>>();
+  const readShared = (period: MonthPeriod): Promise<MonthReport> => {
+    const running = shared.get(period.month);
+    if (running !== undefined) return running;
+    const reading = readAll(period).finally(() => shared.delete(period.month));
+    shared.set(period.month, reading);
+    return reading;
+  };
+
+  return {
+    async statementOf(member, period) {
+      const report = await readShared(period);
+      return report.ofMember(await read(member, period.month));
+    },
+    fleetStatement: async (period) => (await readAll(period)).ofFleet(),
+    async usageOf(who, { from, to }, by) {
+      const groups = createUsageGroups(by);
+      const most = who.length === 1 ? MONTHS_A_PAGE : MONTHS_A_PAGE_OF_ALL;
+      const last = monthOfDay(to);
+      let month = monthOfDay(from);
+      for (let amount = 0; amount < most && month <= last; amount += 1) {
+        for (const { id } of who) {
+          const { rows } = await usage.month(id, month);
+          groups.add(rows.filter(({ day }) => day >= from && day <= to));
+          await breathe();
+        }
+        month = monthAfter(month);
+      }
+      const nextFrom = month <= last ? `${month}-01` : null;
+      return { from, to, groups: groups.list(), total: groups.total(), nextFrom };
+    },
+    nodeNames: async () =>
+      Object.fromEntries((await nodes.nodes()).map(({ id, name }) => [id, name] as const)),
+  };
+}
+
+function reportedNodes(
+  registrations: readonly NodeRegistration[],
+  everyone: readonly Member[],
+): readonly ReportedNode[] {
+  const names = new Map(everyone.map(({ id, name }) => [id, name]));
+  return registrations.map(({ id, name, owner, joinedAtMs, revokedAtMs, offer }) => ({
+    id,
+    name,
+    ownerName: names.get(owner) ?? owner,
+    joinedAtMs,
+    revokedAtMs,
+    machine: offer?.machineProfile ?? null,
+    simulated: offer?.simulated ?? false,
+    servingSecondsPerDay: offer?.servingSecondsPerDay ?? SECONDS_A_DAY,
+  }));
+}
