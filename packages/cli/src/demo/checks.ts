@@ -1,5 +1,6 @@
 import { tierSchema } from "@coop/protocol";
 import { plural, seconds } from "../output.ts";
+import { bookDifferences } from "./books.ts";
 import { fullS } from "./record.ts";
 import type { DemoRecords, JobRecord } from "./record.ts";
 import { MEMBERS } from "./workload.ts";
@@ -55,6 +56,10 @@ export function checkPromises(records: DemoRecords, small: string): Check[] {
       violations: burstFullS > 0 ? [] : [`no moment with all of its slots (${slots}) taken`],
     },
     { promise: "the books agree with the jobs, and nothing is held", violations: bookViolations(records) },
+    {
+      promise: "statements, usage, ledger and the engines' own counts are equal, to the token",
+      violations: bookDifferences(records.books),
+    },
   ];
 }
 

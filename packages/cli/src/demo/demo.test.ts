@@ -4,7 +4,7 @@ import { checkPromises } from "./checks.ts";
 import { explainIdle } from "./idle.ts";
 import { fullS, quantile } from "./record.ts";
 import type { DemoRecords, JobRecord } from "./record.ts";
-import { memberTable, nodeTable, placementTable, waitTable } from "./report.ts";
+import { memberTable, nodeTable, placementTable, quotaTable, waitTable } from "./report.ts";
 import { burstTasks, mixedTasks } from "./workload.ts";
 
 const record = (changes: Partial<JobRecord> = {}): JobRecord => ({
@@ -16,6 +16,8 @@ const record = (changes: Partial<JobRecord> = {}): JobRecord => ({
   ...changes,
 });
 
+const UNLIMITED = { limitTokens: null, creditTokens: 0, leftTokens: null };
+
 const records = (jobs: readonly JobRecord[], changes: Partial<DemoRecords> = {}): DemoRecords => ({
   jobs,
   held: [],
@@ -26,7 +28,9 @@ const records = (jobs: readonly JobRecord[], changes: Partial<DemoRecords> = {})
       .filter((job) => job.member === member)
       .reduce((sum, { job }) => sum + job.chargedTokens, 0),
     heldTokens: 0,
+    ...UNLIMITED,
   })),
+  books: { members: [], nodes: [] },
   ...changes,
 });
 
@@ -86,10 +90,10 @@ describe("the checks", () => {
   });
 
   it("object to books that disagree, and to tokens still held", () => {
-    const month = { member: "chidi" as const, usedTokens: 30, heldTokens: 0 };
+    const month = { ...UNLIMITED, member: "chidi" as const, usedTokens: 30, heldTokens: 0 };
     const others = [
-      { member: "maja" as const, usedTokens: 0, heldTokens: 0 },
-      { member: "ben" as const, usedTokens: 0, heldTokens: 0 },
+      { ...UNLIMITED, member: "maja" as const, usedTokens: 0, heldTokens: 0 },
+      { ...UNLIMITED, member: "ben" as const, usedTokens: 0, heldTokens: 0 },
     ];
     expect(broken(records([record()], { months: [month, ...others] }))).toEqual([]);
     expect(broken(records([record()], { months: [{ ...month, usedTokens: 31 }, ...others] })).join()).toMatch(
@@ -98,6 +102,37 @@ describe("the checks", () => {
     expect(broken(records([record()], { months: [{ ...month, heldTokens: 1 }, ...others] })).join()).toMatch(
       /books/,
     );
+  });
+});
+
+describe("books that four places keep", () => {
+  const served = { jobs: 2, promptTokens: 20, outputTokens: 10 };
+  const member = {
+    member: "maja" as const,
+    charged: { statement: 30, usage: 30, ledger: 30 },
+    credit: { statement: 5, ledger: 5 },
+  };
+  const node = { node: "pi", engine: served, usage: served, statement: served };
+  const told = (books: DemoRecords["books"]): string[] =>
+    checkPromises(records([record()], { books }), "pi").flatMap(({ violations }) => violations);
+
+  it("are equal", () => {
+    expect(told({ members: [member], nodes: [node] })).toEqual([]);
+  });
+
+  it("are told apart, number by number", () => {
+    expect(
+      told({
+        members: [
+          { ...member, charged: { ...member.charged, ledger: 29 }, credit: { statement: 5, ledger: 6 } },
+        ],
+        nodes: [{ ...node, engine: { ...served, outputTokens: 11 } }],
+      }),
+    ).toEqual([
+      "charged to maja: statement 30, usage 30, ledger 29",
+      "credit of maja: statement 5, ledger 6",
+      "outputTokens of pi: engine 11, usage 10, statement 10",
+    ]);
   });
 });
 
@@ -184,7 +219,19 @@ it("fits its tables into 100 columns", () => {
   ];
   const [, mixed] = placementTable(records(jobs));
   expect(mixed).toMatch(/commit message +chidi +large, own +studio +llama3\.3:70b .* 99 s +air 99 s$/);
-  const tables = [placementTable, nodeTable, waitTable, memberTable].flatMap((table) => table(records(jobs)));
+  const months = [
+    {
+      member: "chidi" as const,
+      limitTokens: 987_654_321,
+      creditTokens: 12_345_678,
+      usedTokens: 123_456_789,
+      heldTokens: 1_234_567,
+      leftTokens: 862_962_965,
+    },
+  ];
+  const tables = [placementTable, nodeTable, waitTable, memberTable, quotaTable].flatMap((table) =>
+    table(records(jobs, { months })),
+  );
   expect(Math.max(...tables.map((line) => line.length))).toBeLessThanOrEqual(100);
   expect(tables.join("")).not.toContain("…");
 });

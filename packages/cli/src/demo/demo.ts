@@ -9,10 +9,12 @@ import type { Launcher } from "../coop-up/launcher.ts";
 import type { Environment } from "../home.ts";
 import { plural } from "../output.ts";
 import type { Output } from "../output.ts";
+import { readBooks } from "./books.ts";
 import { checkPromises } from "./checks.ts";
 import { explainIdle } from "./idle.ts";
 import type { DemoRecords } from "./record.ts";
-import { memberTable, nodeTable, placementTable, waitTable } from "./report.ts";
+import { memberTable, nodeTable, placementTable, quotaTable, waitTable } from "./report.ts";
+import { saveStatements } from "./statements.ts";
 import { memberMonths, work } from "./work.ts";
 import type { Batch, MemberClients } from "./work.ts";
 import { burstTasks, mixedTasks } from "./workload.ts";
@@ -21,6 +23,8 @@ import type { DemoMember } from "./workload.ts";
 export interface DemoOptions {
   /** How many of the machines' seconds pass in one of ours. */
   readonly speedup: number;
+  /** Where the members' statements are saved; null: in a new folder among the temporary files. */
+  readonly statements: string | null;
   readonly environment: Environment;
   readonly output: Output;
   readonly signal: AbortSignal;
@@ -41,10 +45,16 @@ const WORK_LIMIT_MS = 150_000;
 
 /**
  * A co-op at work from nothing to nothing: brings one up in a folder of its own, gives it members and jobs,
- * shows where they went and why, checks what was promised, and leaves nothing behind.
+ * shows where they went and why, checks what was promised, and leaves nothing behind but the members' statements.
  * @throws CliError `demo-failed` when a promise was broken
  */
-export async function runDemo({ speedup, environment, output, signal }: DemoOptions): Promise<void> {
+export async function runDemo({
+  speedup,
+  statements,
+  environment,
+  output,
+  signal,
+}: DemoOptions): Promise<void> {
   output.line(
     `A co-op of three SIMULATED machines, ${speedup} times as fast as real ones: real server, queue, agents and`,
   );
@@ -60,9 +70,9 @@ export async function runDemo({ speedup, environment, output, signal }: DemoOpti
     signal,
   });
   try {
-    const { operator, clients } = await bringUp(launcher, speedup, say);
-    const records = await workThrough(operator, clients, say, signal);
-    tell(records, output);
+    const coop = await bringUp(launcher, speedup, say);
+    const records = await workThrough(coop, say, signal);
+    tell(records, await saveStatements(coop.clients, statements), output);
   } finally {
     await launcher.stop();
     await rm(home, { recursive: true, force: true });
@@ -75,11 +85,14 @@ function ownRedis(environment: Environment): Environment {
   return rest;
 }
 
-async function bringUp(
-  launcher: Launcher,
-  speedup: number,
-  say: (line: string) => void,
-): Promise<{ readonly operator: CoopClient; readonly clients: MemberClients }> {
+interface DemoCoop {
+  readonly operator: CoopClient;
+  readonly clients: MemberClients;
+  /** Addresses of the simulated machines, by node name. */
+  readonly engines: Readonly<Record<string, string>>;
+}
+
+async function bringUp(launcher: Launcher, speedup: number, say: (line: string) => void): Promise<DemoCoop> {
   const operator = await launcher.startServer();
   const [maja, ben, chidi] = await Promise.all([
     addMember(operator, "maja"),
@@ -95,7 +108,8 @@ async function bringUp(
   for (const [index, { name, owner }] of agents.entries()) {
     say(`${name.padEnd(7)} a simulated ${machines[index]?.name ?? "machine"}, ${owner ?? "the operator"}'s`);
   }
-  return { operator, clients: { maja, ben, chidi } };
+  const engines = Object.fromEntries(agents.map(({ name, engineUrl }) => [name, engineUrl]));
+  return { operator, clients: { maja, ben, chidi }, engines };
 }
 
 async function addMember(operator: CoopClient, name: DemoMember): Promise<CoopClient> {
@@ -105,8 +119,7 @@ async function addMember(operator: CoopClient, name: DemoMember): Promise<CoopCl
 }
 
 async function workThrough(
-  operator: CoopClient,
-  clients: MemberClients,
+  { operator, clients, engines }: DemoCoop,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<DemoRecords> {
@@ -121,7 +134,11 @@ async function workThrough(
     signal: AbortSignal.any([signal, AbortSignal.timeout(WORK_LIMIT_MS)]),
   });
   const { data: nodes } = await operator.get("/v1/nodes", nodeListSchema);
-  return { jobs, held, nodes, months: await memberMonths(clients) };
+  const [months, books] = await Promise.all([
+    memberMonths(clients),
+    readBooks(operator, clients, engines, signal),
+  ]);
+  return { jobs, held, nodes, months, books };
 }
 
 function announce({ phase, tasks }: Batch): string {
@@ -148,7 +165,8 @@ function createProgress(say: (line: string) => void) {
   };
 }
 
-function tell(records: DemoRecords, output: Output): void {
+/** @param statements files of the members' statements */
+function tell(records: DemoRecords, statements: readonly string[], output: Output): void {
   const section = (heading: string, lines: readonly string[]): void => {
     output.line(`\n${heading}\n`);
     for (const line of lines) output.line(line);
@@ -169,6 +187,8 @@ function tell(records: DemoRecords, output: Output): void {
       ...violations.map((violation) => `            ${violation}`),
     ]),
   );
+  section("Quotas of the month, tokens", quotaTable(records));
+  section("Statements, to open in a browser", statements);
   const broken = checks.filter(({ violations }) => violations.length > 0);
   if (broken.length > 0)
     throw new CliError("demo-failed", `\nBroken: ${broken.map(({ promise }) => promise).join("; ")}.`);

@@ -1,4 +1,5 @@
-import type { JobView, NodeRow, PlacementView } from "@coop/protocol";
+import type { JobView, NodeRow, PlacementView, QuotaView } from "@coop/protocol";
+import type { Books } from "./books.ts";
 import type { DemoMember, Phase } from "./workload.ts";
 
 /** What became of one job of the demo. */
@@ -19,10 +20,10 @@ export interface HeldSight {
 }
 
 /** What a member's month says after the demo, tokens. */
-export interface MemberMonth {
+export interface MemberMonth extends Readonly<
+  Pick<QuotaView, "limitTokens" | "creditTokens" | "usedTokens" | "heldTokens" | "leftTokens">
+> {
   readonly member: DemoMember;
-  readonly usedTokens: number;
-  readonly heldTokens: number;
 }
 
 /** All that the demo saw. */
@@ -31,6 +32,7 @@ export interface DemoRecords {
   readonly held: readonly HeldSight[];
   readonly nodes: readonly NodeRow[];
   readonly months: readonly MemberMonth[];
+  readonly books: Books;
 }
 
 /** From submission to the decision that placed it, seconds; null for a job that never was placed. */

@@ -1,6 +1,6 @@
 import { tierSchema } from "@coop/protocol";
 import { costedOptions } from "../commands/explain.ts";
-import { count, GIB, renderTable, seconds } from "../output.ts";
+import { bar, count, GIB, renderTable, seconds } from "../output.ts";
 import type { Column } from "../output.ts";
 import { quantile, tookS, waitS } from "./record.ts";
 import type { DemoRecords, JobRecord } from "./record.ts";
@@ -155,6 +155,31 @@ export function memberTable({ jobs, months }: DemoRecords): string[] {
       right("CHARGED"),
       right("THIS MONTH"),
       right("WAIT p50"),
+    ],
+    rows,
+  );
+}
+
+/** What each member may use of the month, and used. */
+export function quotaTable({ months }: DemoRecords): string[] {
+  const rows = months.map(({ member, limitTokens, creditTokens, usedTokens, heldTokens, leftTokens }) => [
+    member,
+    limitTokens === null ? "no limit" : count(limitTokens),
+    count(creditTokens),
+    count(usedTokens),
+    count(heldTokens),
+    leftTokens === null ? "no limit" : count(leftTokens),
+    limitTokens === null ? "" : bar(usedTokens, heldTokens, limitTokens),
+  ]);
+  return renderTable(
+    [
+      { heading: "MEMBER" },
+      right("LIMIT"),
+      right("OF IT CREDIT"),
+      right("USED"),
+      right("HELD"),
+      right("LEFT"),
+      { heading: "" },
     ],
     rows,
   );

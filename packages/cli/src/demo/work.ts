@@ -152,8 +152,7 @@ async function lookWhetherHeld(
 export function memberMonths(clients: MemberClients): Promise<MemberMonth[]> {
   return Promise.all(
     MEMBERS.map(async (member) => {
-      const { usedTokens, heldTokens } = await clients[member].get("/v1/quota", quotaSchema);
-      return { member, usedTokens, heldTokens };
+      return { ...(await clients[member].get("/v1/quota", quotaSchema)), member };
     }),
   );
 }
