@@ -28,16 +28,23 @@ function unreadable(path: string, cause: unknown, remedy: string): OperationalEr
 }
 
 /**
+ * Writes a value as JSON, as `writeHomeText` does.
+ * @throws OperationalError `file-unwritable`
+ */
+export const writeHomeFile = (path: string, value: unknown): Promise<void> =>
+  writeHomeText(path, `${JSON.stringify(value, null, 2)}\n`);
+
+/**
  * Writes a file that only its owner may read, whole or not at all: a reader, or a crash, never meets half of it.
  * @throws OperationalError `file-unwritable`
  */
-export async function writeHomeFile(path: string, value: unknown): Promise<void> {
+export async function writeHomeText(path: string, text: string): Promise<void> {
   const draft = `${path}.${process.pid}.draft`;
   try {
     await mkdir(join(path, ".."), { recursive: true, mode: 0o700 });
     const file = await open(draft, "w", 0o600);
     try {
-      await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
+      await file.writeFile(text);
       await file.sync();
     } finally {
       await file.close();

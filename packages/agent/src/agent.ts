@@ -1,4 +1,4 @@
-import { assertNever } from "@coop/core";
+import { assertNever, throughputOf } from "@coop/core";
 import type { Log, NodeReport, Random } from "@coop/core";
 import { encodeFrame } from "@coop/protocol";
 import type { SchedulerLink } from "./attempt.ts";
@@ -42,10 +42,19 @@ export interface AgentDeps {
   readonly onConnected: () => void;
   /** `status` would now answer something else. */
   readonly onStatus: () => void;
-  /** Models that are never unloaded to free memory. */
-  readonly pinnedModels: readonly string[];
+  readonly owner: OwnersWord;
   /** How long the engine may take; by the model's figures unless given. */
   readonly limits?: typeof generateLimits;
+}
+
+/** What the node's owner wants, at any time. */
+export interface OwnersWord {
+  /** What they have against running a model now; null: nothing. */
+  refusal(model: string): string | null;
+  /** Models that are never unloaded to free memory. */
+  pinnedModels(): readonly string[];
+  /** For `agent status`. */
+  status(): Omit<AgentStatus["settings"], "notAllowed">;
 }
 
 export interface AgentStop {
@@ -91,6 +100,7 @@ export class Agent {
       timing,
       log,
       model,
+      ownersRefusal: (name) => deps.owner.refusal(name),
       limits: deps.limits ?? generateLimits,
       onChange: () => this.#attemptsChanged(),
       onOutcome: (name, outcome) => this.#outcome(name, outcome),
@@ -105,11 +115,11 @@ export class Agent {
       log,
       model,
       hasRoomFor: (bytes) => this.#hasRoomFor(bytes),
-      mustStay: (name) => deps.pinnedModels.includes(name) || this.#inUse().has(name),
+      mustStay: (name) => deps.owner.pinnedModels().includes(name) || this.#inUse().has(name),
       onDone: () => this.#reporting.soon(),
     });
     this.#memory = new MemoryWatch({
-      pinned: deps.pinnedModels,
+      pinned: () => deps.owner.pinnedModels(),
       log,
       monotonicMs: timing.monotonicMs,
       unload: (name) => this.#warming.unload(name),
@@ -183,7 +193,10 @@ export class Agent {
         problem: report?.unhealthy[name] ?? null,
       })),
       slots: slots.total,
+      availability: report?.availability ?? { kind: "open" },
+      throughput: throughputOf(report?.models ?? [], slots.total),
       budget: this.#budget,
+      settings: { ...this.#deps.owner.status(), notAllowed: [...(this.#snapshot?.notAllowed ?? [])] },
       draining: this.#attempts.isDraining,
       running: this.#attempts.running().map(({ job, epoch, model, startedAtMs, outputTokens }) => ({
         job,

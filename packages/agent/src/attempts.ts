@@ -14,6 +14,8 @@ export interface AttemptsDeps {
   readonly slots: Slots;
   readonly timing: Timing;
   readonly log: Log;
+  /** What the owner has against running a model now; null: nothing. */
+  readonly ownersRefusal: (model: string) => string | null;
   /** What the node reports of a model, null when it has no such model. */
   readonly model: (name: string) => ModelReport | null;
   readonly limits: typeof generateLimits;
@@ -38,7 +40,8 @@ const keyOf = ({ job, epoch }: { readonly job: string; readonly epoch: number })
  * The attempts of this node: those that run and those whose end the scheduler has not confirmed.
  *
  * N1. An assign of an epoch that is known starts nothing; it is answered with where the attempt stands.
- * N2. A job whose `allowedNodes` omit this node, and a cloud model for `own` or `coop` work, never reach the engine.
+ * N2. Nothing begins that the node's owner does not want now; what runs already goes on.
+ * N3. A job whose `allowedNodes` omit this node, and a cloud model for `own` or `coop` work, never reach the engine.
  */
 export class Attempts {
   readonly #deps: AttemptsDeps;
@@ -187,6 +190,9 @@ export class Attempts {
       return { reason: "not-allowed", message: "this node is not among the nodes that may see the job" };
     }
     if (this.#draining !== null) return { reason: "shutdown", message: this.#draining };
+    // Not the node's fault and not for ever: the report that says so is under way.
+    const ownersWord = this.#deps.ownersRefusal(assign.model);
+    if (ownersWord !== null) return { reason: "busy", message: ownersWord };
     if (report === null)
       return { reason: "model-missing", message: `this node has no model "${assign.model}"` };
     if (report.cloud && assign.privacy !== "any") {

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { createCapacityEstimate, REFERENCE_MACHINE, estimateShape, priorCapacity } from "@coop/core";
 import type { Log } from "@coop/core";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createCapacityFile, watchHandOver } from "./capacity-store.ts";
+import { createCapacityFile, HANDED_OVER } from "./capacity-store.ts";
+import { watchHome } from "./home-watch.ts";
 
 let home: string;
 const warnings: string[] = [];
@@ -68,9 +69,9 @@ test("what is handed over is taken once, model by model, and known before it is 
 
 test("who watches hears of a hand-over, and a home that cannot be watched stops nothing", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const stop = watchHandOver({ home, log, onHandOver: resolve });
+  const stop = watchHome({ home, log, onChange: (file) => file === HANDED_OVER && resolve() });
   await createCapacityFile({ home, log }).handOver(new Map());
   await promise;
   stop();
-  watchHandOver({ home: join(home, "absent"), log, onHandOver: () => undefined })();
+  watchHome({ home: join(home, "absent"), log, onChange: () => undefined })();
 });

@@ -1,4 +1,3 @@
-import { watch } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OperationalError } from "@coop/core";
@@ -53,7 +52,7 @@ const fileSchema = z.record(
 ) satisfies z.ZodType<Record<string, KnownCapacity>>;
 
 /** Name of the file by which measured capacities are handed over. */
-const HANDED_OVER = "measured.json";
+export const HANDED_OVER = "measured.json";
 
 /** Keeps them in `capacity.json` of the agent's home. */
 export function createCapacityFile({
@@ -102,34 +101,4 @@ export function createCapacityFile({
       return measured;
     },
   };
-}
-
-/**
- * Calls back when something was handed over. A system that cannot watch a folder costs some seconds: who looks
- * now and then finds it as well.
- * @returns stops watching
- */
-export function watchHandOver({
-  home,
-  log,
-  onHandOver,
-}: {
-  readonly home: string;
-  readonly log: Log;
-  readonly onHandOver: () => void;
-}): () => void {
-  const unwatched = (error: unknown): void => {
-    const problem = error instanceof Error ? error.message : String(error);
-    log.debug({ home, problem }, "the agent's home cannot be watched");
-  };
-  try {
-    const watcher = watch(home, (_event, file) => {
-      if (file === HANDED_OVER) onHandOver();
-    });
-    watcher.on("error", unwatched);
-    return () => watcher.close();
-  } catch (error) {
-    unwatched(error);
-    return () => undefined;
-  }
 }

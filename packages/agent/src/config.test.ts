@@ -11,40 +11,35 @@ beforeEach(async () => {
 });
 afterEach(() => rm(home, { recursive: true }));
 
-const settings = (file: object) => writeFile(join(home, "agent.json"), JSON.stringify(file));
+const settings = (text: string) => writeFile(join(home, "agent.yaml"), text);
+const GIB = 2 ** 30;
 
 describe("a setting", () => {
-  test("comes from the command line, else the environment, else agent.json, else a default", async () => {
+  test("comes from the command line, else the environment, else agent.yaml, else a default", async () => {
     expect(await readConfig(home, {}, {})).toMatchObject({
       engineUrl: "http://127.0.0.1:11434",
-      slots: null,
       engineSlots: null,
-      modelMemoryBytes: null,
-      contextTokens: null,
-      tokensPerDay: null,
       plaintextAllowed: false,
+      settings: { slots: null, memory: null, freeMemory: null, contextTokens: null, pinnedModels: [] },
+      overrides: {},
     });
-    await settings({
-      name: "file",
+    await settings(
+      "name: file\nslots: 1\nmemory: 1\ncontext: 1024\nengine: file:1\nallowPlaintext: yes\nhours: sat\n",
+    );
+    const fromFile = {
       slots: 1,
-      memoryGib: 1,
-      context: 1024,
-      tokensPerDay: 1,
-      engine: "file:1",
-      allowPlaintext: true,
-    });
-    expect(await readConfig(home, {}, {})).toEqual({
+      memory: { kind: "bytes", bytes: GIB },
+      contextTokens: 1024,
+      hours: { text: "sat" },
+    };
+    expect(await readConfig(home, {}, {})).toMatchObject({
       home,
       name: "file",
       engineUrl: "file:1",
-      slots: 1,
       engineSlots: null,
-      modelMemoryBytes: 2 ** 30,
-      contextTokens: 1024,
-      tokensPerDay: 1,
       plaintextAllowed: true,
-      keepFreeBytes: null,
-      pinnedModels: [],
+      settings: fromFile,
+      overrides: {},
     });
     const env = {
       COOP_AGENT_NAME: "env",
@@ -52,47 +47,57 @@ describe("a setting", () => {
       COOP_AGENT_MEMORY_GIB: "2.5",
       OLLAMA_NUM_PARALLEL: "4",
       COOP_AGENT_CONTEXT: "2048",
-      COOP_AGENT_TOKENS_PER_DAY: "2",
       OLLAMA_HOST: "env:2",
       COOP_AGENT_ALLOW_PLAINTEXT: "no",
+      COOP_AGENT_FREE_MEMORY_GIB: "",
+      COOP_AGENT_PIN: "a:1, b",
     };
-    const fromEnv = {
+    const overrides = {
+      slots: 2,
+      memory: { kind: "bytes", bytes: 2.5 * GIB },
+      contextTokens: 2048,
+      pinnedModels: ["a:1", "b"],
+    };
+    const fromEnv = await readConfig(home, {}, env);
+    expect(fromEnv).toMatchObject({
       name: "env",
       engineUrl: "env:2",
-      slots: 2,
       engineSlots: 4,
-      modelMemoryBytes: 2.5 * 2 ** 30,
-      contextTokens: 2048,
-      tokensPerDay: 2,
       plaintextAllowed: false,
-    };
-    expect(await readConfig(home, {}, env)).toMatchObject(fromEnv);
+      settings: { ...fromFile, ...overrides },
+    });
+    expect(fromEnv.overrides).toEqual(overrides);
     const flags = {
       name: "flag",
       slots: "3",
-      memory: "3",
+      memory: "50%",
+      freeMemory: "3",
       context: "4096",
-      tokensPerDay: "3",
       engine: "flag:3",
       allowPlaintext: true,
+      pin: "c",
     };
-    const fromFlags = {
+    expect(await readConfig(home, flags, env)).toMatchObject({
       name: "flag",
       engineUrl: "flag:3",
-      slots: 3,
-      modelMemoryBytes: 3 * 2 ** 30,
-      contextTokens: 4096,
-      tokensPerDay: 3,
       plaintextAllowed: true,
-    };
-    expect(await readConfig(home, flags, env)).toMatchObject(fromFlags);
+      overrides: {
+        slots: 3,
+        memory: { kind: "share", share: 0.5 },
+        freeMemory: { kind: "bytes", bytes: 3 * GIB },
+        contextTokens: 4096,
+        pinnedModels: ["c"],
+      },
+    });
   });
 
   test.for([
     [{ slots: "0" }, {}, /^--slots takes a whole number from 1 to 256, not "0"\.$/],
     [{ slots: "two" }, {}, /^--slots takes.*"two"/],
     [{ context: "100" }, {}, /^--context takes.*"100"/],
-    [{}, { COOP_AGENT_TOKENS_PER_DAY: "1.5" }, /^COOP_AGENT_TOKENS_PER_DAY takes.*"1\.5"/],
+    [{ freeMemory: "all" }, {}, /^--free-memory takes.*"all"/],
+    [{ pin: "a,,b" }, {}, /^--pin takes names of models with commas between them, not "a,,b"/],
+    [{}, { COOP_AGENT_MEMORY_GIB: "0" }, /^COOP_AGENT_MEMORY_GIB takes.*"0"/],
     [{}, { COOP_AGENT_ALLOW_PLAINTEXT: "perhaps" }, /^COOP_AGENT_ALLOW_PLAINTEXT takes yes or no/],
     [{ name: "x".repeat(61) }, {}, /^--name takes 1 to 60 characters/],
   ] as const)("that does not fit is named: %j %j", async ([flags, env, message]) => {
@@ -102,17 +107,14 @@ describe("a setting", () => {
     });
   });
 
-  test("that agent.json does not know, or has wrong, is named with its file", async () => {
-    for (const [file, words] of [
-      [{ slotz: 2 }, "slotz"],
-      [{ slots: "many" }, "slots"],
-    ] as const) {
-      await settings(file);
-      await expect(readConfig(home, {}, {})).rejects.toMatchObject({
-        code: "file-unreadable",
-        message: expect.stringMatching(new RegExp(`agent\\.json.*${words}.*takes name, engine`, "s")),
-      });
-    }
+  test("that agent.yaml has wrong is named with its line and file", async () => {
+    await settings("# mine\nslots: many\n");
+    await expect(readConfig(home, {}, {})).rejects.toMatchObject({
+      code: "bad-setting",
+      message: expect.stringMatching(
+        /^agent\.yaml:2: slots takes a whole number.*\nThe file is .*agent\.yaml/,
+      ),
+    });
   });
 });
 

@@ -28,6 +28,7 @@ const snapshotOf = (changes: {
     ...changes.report,
   },
   engineProblem: changes.engineProblem ?? null,
+  notAllowed: [],
   memory: {
     freeBytes: 30e9,
     keepFreeBytes: 2e9,

@@ -2,6 +2,7 @@ import { enableCompileCache, flushCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { agentHome } from "./home-directory.ts";
+import type { BudgetFlags } from "./commands/budget.ts";
 import type { CommandDeps } from "./commands/one-look.ts";
 import type { ConfigFlags } from "./config.ts";
 import { AGENT_VERSION } from "./version.ts";
@@ -48,6 +49,39 @@ async function commandDeps(flags: ConfigFlags, level: "debug" | "info" | "warn")
   const timing = createSystemTiming();
   const log = createPlainLog(level, timing.now, (line) => process.stderr.write(`${line}\n`));
   return { config: await readConfig(home, flags, process.env), timing, log, say };
+}
+
+/** What the commands for the owner's settings work with. */
+const ownerDeps = () => ({ home, nowMs: Date.now(), say });
+
+async function tellBudget(flags: BudgetFlags): Promise<void> {
+  const { budget } = await import("./commands/budget.ts");
+  await budget(ownerDeps(), flags);
+}
+
+async function tellHours(words: readonly string[], { json }: { readonly json?: boolean }): Promise<void> {
+  const { hours } = await import("./commands/hours.ts");
+  await hours(ownerDeps(), words, json === true);
+}
+
+async function allow(patterns: readonly string[]): Promise<void> {
+  const { allowModels } = await import("./commands/allow.ts");
+  await allowModels(ownerDeps(), patterns);
+}
+
+async function forbid(patterns: readonly string[]): Promise<void> {
+  const { forbidModels } = await import("./commands/allow.ts");
+  await forbidModels(ownerDeps(), patterns);
+}
+
+async function pauseAgent(flags: { readonly for?: string }): Promise<void> {
+  const { pause } = await import("./commands/pause.ts");
+  await pause(ownerDeps(), flags.for);
+}
+
+async function resumeAgent(): Promise<void> {
+  const { resume } = await import("./commands/pause.ts");
+  await resume(ownerDeps());
 }
 
 type LookFlags = ConfigFlags & { readonly json?: boolean };
@@ -103,17 +137,22 @@ const program = new Command("agent")
     `
 Examples:
   agent start --join coopjoin_...      join a co-op and serve; later just: agent start
-  agent start --slots 2 --memory 24 --context 16384 --tokens-per-day 500000
+  agent start --slots 2 --memory 24 --context 16384
   agent start --engine http://127.0.0.1:11500
   agent status --json
   agent models                         what each model can do here, and how it is
   agent fits qwen3:32b && ollama run qwen3:32b
   agent bench llama3.2:3b              measure it, and have the agent report it
+  agent budget --day 500k --month 10M  never serve more tokens than that
+  agent hours mon-fri 18:00-08:00, sat-sun all
+  agent pause --for 2h                 take nothing new for a while
 
 Settings come from the command line, else the environment (COOP_AGENT_NAME, OLLAMA_HOST, COOP_AGENT_SLOTS,
-COOP_AGENT_MEMORY_GIB, COOP_AGENT_CONTEXT, COOP_AGENT_TOKENS_PER_DAY, COOP_AGENT_ALLOW_PLAINTEXT,
-COOP_AGENT_FREE_MEMORY_GIB, COOP_AGENT_PIN), else agent.json in
-${home} (COOP_AGENT_HOME moves it).`,
+COOP_AGENT_MEMORY_GIB, COOP_AGENT_CONTEXT, COOP_AGENT_ALLOW_PLAINTEXT, COOP_AGENT_FREE_MEMORY_GIB,
+COOP_AGENT_PIN), else agent.yaml in
+${home} (COOP_AGENT_HOME moves it).
+A running agent takes over within seconds what you change in agent.yaml, by hand or with \`agent budget\`,
+\`agent hours\` and \`agent models allow|forbid\`.`,
   );
 
 program
@@ -123,10 +162,12 @@ program
   .option("--name <name>", "what to call this node when it joins (default: the machine's name)")
   .option("--engine <url>", "where Ollama answers (default: http://127.0.0.1:11434)")
   .option("--slots <n>", "most generations at once (default: what the engine runs well)")
-  .option("--memory <gib>", "most memory for models, GiB (default: 70 % of the machine's)")
+  .option("--memory <amount>", "most memory for models, GiB or a share such as 50% (default: 70%)")
   .option("--context <n>", "longest context of a generation, tokens")
-  .option("--tokens-per-day <n>", "most tokens to serve a day (default: no limit)")
-  .option("--free-memory <gib>", "memory to keep free by unloading idle models, GiB (default: 10 %)")
+  .option(
+    "--free-memory <amount>",
+    "memory to keep free by unloading idle models, GiB or a share (default: 10%)",
+  )
   .option("--pin <models>", "models that are never unloaded for it, with commas between")
   .option("--allow-plaintext", "connect without TLS to a server on a network that is private itself")
   .option("--verbose", "log more")
@@ -140,12 +181,74 @@ program
 
 const engineOption = ["--engine <url>", "where Ollama answers (default: http://127.0.0.1:11434)"] as const;
 
-program
+const modelsCommand = program
   .command("models")
   .description("tell what this machine's models can do: tier, context, speed, memory, health")
   .option(...engineOption)
   .option("--json", "as JSON")
   .action(models);
+
+modelsCommand
+  .command("allow")
+  .description("let the co-op use these models only, or all; what is forbidden stays so")
+  .argument("<models...>", "names or patterns with * (in quotes, for the shell), or all")
+  .addHelpText("after", "\nExamples:\n  agent models allow llama3.2:3b 'qwen3:*'\n  agent models allow all")
+  .action(allow);
+
+modelsCommand
+  .command("forbid")
+  .description("keep these models from the co-op, or none")
+  .argument("<models...>", "names or patterns with * (in quotes, for the shell), or none")
+  .addHelpText("after", "\nExamples:\n  agent models forbid '*:cloud'\n  agent models forbid none")
+  .action(forbid);
+
+program
+  .command("budget")
+  .description("set the most tokens, of prompts and outputs, to serve; then tell limit, use and what is left")
+  .option("--day <tokens>", "for each day: a number (500000, 500k, 2M), auto or none")
+  .option("--month <tokens>", "for each month, likewise")
+  .option("--share <share>", "for auto: how much of what the machine can make, such as 0.5")
+  .option("--json", "as JSON")
+  .addHelpText(
+    "after",
+    `
+Days and months are the co-op's. What attempts used that came to nothing counts too, and so does what is set aside
+for those that run. auto is what the machine makes, as measured, in its serving hours, times the share. A limit below
+what is spent already takes effect at once.
+
+Examples:
+  agent budget                         what is used and left
+  agent budget --day 500k --month 10M
+  agent budget --day auto --share 0.5
+  agent budget --day none`,
+  )
+  .action(tellBudget);
+
+program
+  .command("hours")
+  .description("set when this machine serves, by its own clock; without hours, tell them")
+  .argument("[hours...]", "always, or days and times with commas between")
+  .option("--json", "as JSON")
+  .addHelpText(
+    "after",
+    `
+Days are mon tue wed thu fri sat sun; without days a time holds every day, and without a time (or with all) the
+whole day. A time that ends before it begins ends on the next day. What runs when the hours end is finished.
+
+Examples:
+  agent hours mon-fri 18:00-08:00, sat-sun all
+  agent hours 22:00-06:00
+  agent hours always`,
+  )
+  .action(tellHours);
+
+program
+  .command("pause")
+  .description("take nothing new and finish what runs; holds over restarts of the agent and the machine")
+  .option("--for <time>", "for so long, such as 30m, 2h or 1d (default: until agent resume)")
+  .action(pauseAgent);
+
+program.command("resume").description("end a pause").action(resumeAgent);
 
 program
   .command("fits")

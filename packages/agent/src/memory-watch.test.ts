@@ -16,7 +16,7 @@ function startWatch(pinned: readonly string[] = []) {
   const unloaded: string[] = [];
   let nowMs = 0;
   const watch = new MemoryWatch({
-    pinned,
+    pinned: () => pinned,
     log: keepLines([]),
     monotonicMs: () => nowMs,
     unload: (model) => void unloaded.push(model),

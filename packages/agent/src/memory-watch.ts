@@ -8,7 +8,7 @@ export const COOLDOWN_MS = 30_000;
 
 export interface MemoryWatchDeps {
   /** Models that the owner wants to stay. */
-  readonly pinned: readonly string[];
+  readonly pinned: () => readonly string[];
   readonly log: Log;
   readonly monotonicMs: () => number;
   readonly unload: (model: string) => void;
@@ -42,7 +42,7 @@ export class MemoryWatch {
     if (!isShort(memory, pressure) || nowMs - this.#unloadedAtMs < COOLDOWN_MS) return;
     const idleMs = pressure === "critical" ? 0 : IDLE_MS;
     const [oldest] = memory.residents
-      .filter(({ name }) => !this.#deps.pinned.includes(name) && !inUse.has(name))
+      .filter(({ name }) => !this.#deps.pinned().includes(name) && !inUse.has(name))
       .filter(({ name }) => nowMs - this.#usedAtMs(name) >= idleMs)
       .sort((one, other) => this.#usedAtMs(one.name) - this.#usedAtMs(other.name));
     if (oldest === undefined) return;

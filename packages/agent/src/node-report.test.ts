@@ -1,4 +1,5 @@
 import { nodeReportSchema, machineSchema } from "@coop/protocol";
+import { throughputOf } from "@coop/core";
 import type { Log } from "@coop/core";
 import { afterEach, describe, expect, test } from "vitest";
 import { run, scriptedModel, soon, startEngineRig } from "../../../test/harness/ollama-engine.ts";
@@ -7,6 +8,8 @@ import { done, piece } from "../../../test/harness/scripted-ollama.ts";
 import type { CapacityStore, KnownCapacity } from "./capacity-store.ts";
 import { startNodeReporter } from "./node-report.ts";
 import type { NodeAllowance, NodeReporter } from "./node-report.ts";
+import { ALL_MODELS } from "./owner/allowed-models.ts";
+import { ALWAYS, readHours } from "./owner/serving-hours.ts";
 import type { MachineFacts, MachineState } from "./probe/probe.ts";
 import { createSlots } from "./slots.ts";
 import type { Slots } from "./slots.ts";
@@ -60,15 +63,7 @@ async function startReporter(
     slots,
     probe: { machine: async () => facts, state: async () => conditions, freeMemoryBytes: () => 4e9 },
     store,
-    allowance: {
-      slots: null,
-      engineSlots: null,
-      contextTokens: null,
-      modelMemoryBytes: null,
-      tokensPerDay: null,
-      keepFreeBytes: null,
-      ...allowance,
-    },
+    allowance: () => ({ ...unlimited, ...allowance }),
     agentVersion: "1.0.0",
     timing: createSystemTiming(),
     log,
@@ -84,6 +79,19 @@ async function startReporter(
     look: () => reporter.look(soon()),
   };
 }
+
+/** An owner who leaves it all to the agent. */
+const unlimited: NodeAllowance = {
+  slots: null,
+  engineSlots: null,
+  contextTokens: null,
+  memory: null,
+  freeMemory: null,
+  budget: { day: { kind: "none" }, month: { kind: "none" }, share: 0.5 },
+  hours: ALWAYS,
+  models: ALL_MODELS,
+  availability: { kind: "open" },
+};
 
 describe("a look at the node", () => {
   test("tells machine, models and priors, in the words of the wire", async () => {
@@ -128,16 +136,46 @@ describe("a look at the node", () => {
   });
 
   test("keeps to what the owner allows", async () => {
-    const allowance = { slots: 3, contextTokens: 4096, modelMemoryBytes: 5e9, tokensPerDay: 1000 };
+    const allowance: Partial<NodeAllowance> = {
+      slots: 3,
+      contextTokens: 4096,
+      memory: { kind: "bytes", bytes: 5e9 },
+      budget: { day: { kind: "tokens", tokens: 1000 }, month: { kind: "none" }, share: 1 },
+      availability: { kind: "closed", reason: "paused", untilMs: 7 },
+    };
     const { look, slots } = await startReporter(allowance);
     const { report } = await look();
     expect(report).toMatchObject({
       slots: 3,
       modelMemoryBytes: 5e9,
       tokensPerDay: 1000,
+      tokensPerMonth: null,
+      availability: { kind: "closed", reason: "paused", untilMs: 7 },
       models: [{ contextTokens: 4096 }],
     });
     expect(slots.total).toBe(3);
+  });
+
+  test("gives the co-op the owner's share of memory, and of what the machine makes in its hours", async () => {
+    const hours = readHours("sat-sun all");
+    if (hours.kind === "problem") throw new Error(hours.problem);
+    const budget = { day: { kind: "auto" }, month: { kind: "auto" }, share: 0.25 } as const;
+    const memory = { kind: "share", share: 0.5 } as const;
+    const { look } = await startReporter({ hours: hours.value, budget, memory });
+    const { report } = await look();
+    const perDay = throughputOf(report.models, 1).value * (2 / 7) * 86_400 * 0.25;
+    expect(report.modelMemoryBytes).toBe(air.memoryBytes / 2);
+    expect(report.servingSecondsPerDay).toBeCloseTo((2 / 7) * 86_400, 6);
+    expect(report.tokensPerDay).toBeGreaterThan(0.9 * perDay);
+    expect(report.tokensPerDay).toBeLessThanOrEqual(perDay);
+    expect(report.tokensPerMonth).toBeGreaterThan(25 * perDay);
+  });
+
+  test("names only the models that the owner lets the co-op use", async () => {
+    const { look } = await startReporter({ models: { allow: [], forbid: ["llama3.2:*"] } });
+    const { report, notAllowed, engineProblem } = await look();
+    expect([report.models, notAllowed, engineProblem]).toEqual([[], [scriptedModel], null]);
+    expect(report.tokensPerDay).toBeNull();
   });
 
   test.for([

@@ -1,5 +1,14 @@
-import { findMachineProfile, matchMachine, priorCapacity, UNKNOWN_MACHINE } from "@coop/core";
-import type { Figure, Log, Machine, MachineRow, ModelCapacity, ModelReport, NodeReport } from "@coop/core";
+import { findMachineProfile, matchMachine, priorCapacity, throughputOf, UNKNOWN_MACHINE } from "@coop/core";
+import type {
+  Figure,
+  Log,
+  Machine,
+  MachineRow,
+  ModelCapacity,
+  ModelReport,
+  NodeAvailability,
+  NodeReport,
+} from "@coop/core";
 import { startCapacityLearning } from "./capacity-learning.ts";
 import type { CapacityLearning } from "./capacity-learning.ts";
 import type { CapacityStore } from "./capacity-store.ts";
@@ -21,25 +30,23 @@ import {
   shapeOf,
   USUAL_CONTEXT_TOKENS,
 } from "./model-sizing.ts";
+import { allowsModel } from "./owner/allowed-models.ts";
+import { autoTokensPerDay, limitTokens } from "./owner/auto-budget.ts";
+import { servingSecondsPerDay } from "./owner/serving-hours.ts";
+import type { MemoryAmount, OwnerSettings } from "./owner/settings.ts";
 import type { MachineFacts, MachineState, Probe } from "./probe/probe.ts";
 import type { NodeMemory, NodeSnapshot } from "./reporting.ts";
 import type { Slots } from "./slots.ts";
 import type { Timing } from "./timing.ts";
 
-/** What the owner decided about the node's work; null where the agent decides. */
-export interface NodeAllowance {
-  /** Most concurrent generations. */
-  readonly slots: number | null;
+/** What the owner lets the node do at present; null where the agent decides. */
+export interface NodeAllowance extends Pick<
+  OwnerSettings,
+  "slots" | "contextTokens" | "memory" | "freeMemory" | "budget" | "hours" | "models"
+> {
   /** What the engine was set to run at once; more than that would queue in it, unseen. */
   readonly engineSlots: number | null;
-  /** Longest context of a generation, tokens. */
-  readonly contextTokens: number | null;
-  /** Memory that models may use in all, bytes. */
-  readonly modelMemoryBytes: number | null;
-  /** Most tokens served a day; null for no limit. */
-  readonly tokensPerDay: number | null;
-  /** Memory of the machine that is to stay free, bytes. */
-  readonly keepFreeBytes: number | null;
+  readonly availability: NodeAvailability;
 }
 
 export interface NodeReporterDeps {
@@ -47,7 +54,8 @@ export interface NodeReporterDeps {
   readonly slots: Slots;
   readonly probe: Probe;
   readonly store: CapacityStore;
-  readonly allowance: NodeAllowance;
+  /** Asked at each look. */
+  readonly allowance: () => NodeAllowance;
   readonly agentVersion: string;
   readonly timing: Timing;
   readonly log: Log;
@@ -78,7 +86,7 @@ const TIME_SLICED: Figure = { value: 1, basis: "prior" };
 const CALM: MachineState = { pressure: "normal", thermal: "nominal", power: "mains" };
 
 export async function startNodeReporter(deps: NodeReporterDeps): Promise<NodeReporter> {
-  const { engine, slots, probe, allowance, timing, log } = deps;
+  const { engine, slots, probe, timing, log } = deps;
   const learning = await startCapacityLearning({ store: deps.store, timing });
   let models: readonly EngineModel[] = [];
   let reports: readonly ModelReport[] = [];
@@ -109,16 +117,19 @@ export async function startNodeReporter(deps: NodeReporterDeps): Promise<NodeRep
         probe.state(),
         learning.takeOver(),
       ]);
+      const allowance = deps.allowance();
       const host = hostOf(description, facts, state, allowance);
       slots.resize(slotsOf(host.simulated, allowance));
       noteConditions(host.state);
       if (listed.kind === "listed") models = listed.models;
+      const allowed = models.filter(({ name }) => allowsModel(allowance.models, name));
       const canServe = description.kind === "ready" && listed.kind === "listed";
-      reports = models.map((model) => modelReport(model, host, slots.total, allowance, learning));
+      reports = allowed.map((model) => modelReport(model, host, slots.total, allowance, learning));
       return {
         machine: machineOf(description, host, deps.agentVersion),
         report: nodeReport(canServe ? reports : [], host, slots.total, allowance, health.unhealthy()),
         engineProblem: engineProblem(description, listed),
+        notAllowed: models.filter((model) => !allowed.includes(model)).map(({ name }) => name),
         memory: memoryOf(canServe ? models : [], host, facts, probe.freeMemoryBytes(), allowance),
       };
     },
@@ -164,7 +175,7 @@ function hostOf(
       chip,
       platform: facts.platform,
       memoryBytes,
-      modelMemoryBytes: allowance.modelMemoryBytes ?? memoryBytes * MODEL_MEMORY_SHARE,
+      modelMemoryBytes: amountOf(allowance.memory, memoryBytes) ?? memoryBytes * MODEL_MEMORY_SHARE,
       row: findMachineProfile(profile) ?? matchMachine(chip, memoryBytes),
       simulated,
       state: CALM,
@@ -173,8 +184,14 @@ function hostOf(
   const { chip, platform, memoryBytes, graphicsMemoryBytes } = facts;
   const row = matchMachine(chip, graphicsMemoryBytes ?? memoryBytes);
   const share = row?.modelMemoryShare ?? MODEL_MEMORY_SHARE;
-  const modelMemoryBytes = allowance.modelMemoryBytes ?? (graphicsMemoryBytes ?? memoryBytes) * share;
+  const forModels = graphicsMemoryBytes ?? memoryBytes;
+  const modelMemoryBytes = amountOf(allowance.memory, forModels) ?? forModels * share;
   return { chip, platform, memoryBytes, modelMemoryBytes, row, simulated: null, state };
+}
+
+function amountOf(amount: MemoryAmount | null, ofBytes: number): number | null {
+  if (amount === null) return null;
+  return amount.kind === "bytes" ? amount.bytes : amount.share * ofBytes;
 }
 
 function memoryOf(
@@ -182,12 +199,12 @@ function memoryOf(
   host: Host,
   facts: MachineFacts,
   freeBytes: number,
-  { keepFreeBytes }: NodeAllowance,
+  { freeMemory }: NodeAllowance,
 ): NodeMemory {
   const isElsewhere = host.simulated !== null || facts.graphicsMemoryBytes !== null;
   return {
     freeBytes: isElsewhere ? null : freeBytes,
-    keepFreeBytes: keepFreeBytes ?? host.memoryBytes * FREE_MEMORY_SHARE,
+    keepFreeBytes: amountOf(freeMemory, host.memoryBytes) ?? host.memoryBytes * FREE_MEMORY_SHARE,
     residents: models.flatMap(({ name, cloud, loaded }) =>
       cloud || loaded === null
         ? []
@@ -215,16 +232,19 @@ function nodeReport(
   allowance: NodeAllowance,
   unhealthy: NodeReport["unhealthy"],
 ): NodeReport {
+  const { budget, hours, availability } = allowance;
+  const servingSeconds = servingSecondsPerDay(hours);
+  const autoPerDay = autoTokensPerDay(throughputOf(models, slots), servingSeconds, budget.share);
   return {
     models,
     slots,
     modelMemoryBytes: Math.round(host.modelMemoryBytes),
     interference: TIME_SLICED,
     ...host.state,
-    tokensPerDay: allowance.tokensPerDay,
-    tokensPerMonth: null,
-    servingSecondsPerDay: 86_400,
-    availability: { kind: "open" },
+    tokensPerDay: limitTokens(budget.day, "day", autoPerDay),
+    tokensPerMonth: limitTokens(budget.month, "month", autoPerDay),
+    servingSecondsPerDay: servingSeconds,
+    availability,
     draining: false,
     unhealthy,
   };

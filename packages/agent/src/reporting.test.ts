@@ -4,7 +4,7 @@ import type { NodeSnapshot } from "./reporting.ts";
 import { machine, memory, report } from "./testing/bench.ts";
 import { createManualTiming } from "./testing/manual-timing.ts";
 
-const fine: NodeSnapshot = { machine, report, engineProblem: null, memory };
+const fine: NodeSnapshot = { machine, report, engineProblem: null, memory, notAllowed: [] };
 
 /** A reporting whose looks a test answers. */
 function bench() {

@@ -17,6 +17,8 @@ export interface NodeSnapshot {
   /** Why the engine cannot serve and what to do, null while it can. */
   readonly engineProblem: string | null;
   readonly memory: NodeMemory;
+  /** Models that are installed and that the owner does not let the co-op use. */
+  readonly notAllowed: readonly string[];
 }
 
 /** What fills the node's memory. */

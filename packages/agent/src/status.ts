@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { uptime } from "node:os";
 import { join } from "node:path";
-import { budgetSpanSchema } from "@coop/protocol";
+import { availabilitySchema, budgetSpanSchema } from "@coop/protocol";
 import { z } from "zod";
 import { readHomeFile, writeHomeFile } from "./agent-home.ts";
 
@@ -24,8 +24,29 @@ export const agentStatusSchema = z.object({
     z.object({ name: z.string(), loaded: z.boolean(), contextTokens: count, problem: z.string().nullable() }),
   ),
   slots: count,
+  availability: availabilitySchema,
+  /** Tokens a second, of prompts and outputs, that it makes with all slots busy; an `auto` budget comes of it. */
+  throughput: z.object({ value: z.number(), basis: z.enum(["prior", "measured"]) }),
   /** What the co-op counted of the token budget, and when it said so; null before it did. */
   budget: z.object({ day: budgetSpanSchema, month: budgetSpanSchema, atMs: timeMs }).nullable(),
+  /** What its owner decided, as the agent last understood it. */
+  settings: z.object({
+    hours: z.string(),
+    servingSecondsPerDay: z.number(),
+    pauseWhenActiveMs: z.number().nullable(),
+    /** How long ago the owner touched the machine; null where they do not ask to come first. */
+    idleness: z
+      .discriminatedUnion("kind", [
+        z.object({ kind: z.literal("idle"), ms: z.number() }),
+        z.object({ kind: z.literal("nobody") }),
+        z.object({ kind: z.literal("unknown") }),
+      ])
+      .nullable(),
+    /** Installed models that the co-op may not use. */
+    notAllowed: z.array(z.string()),
+    /** What is wrong with the settings' file, null for nothing. */
+    problem: z.string().nullable(),
+  }),
   draining: z.boolean(),
   running: z.array(
     z.object({ job: z.string(), epoch: count, model: z.string(), startedAtMs: timeMs, outputTokens: count }),

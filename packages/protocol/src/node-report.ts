@@ -1,5 +1,5 @@
 import { CAPABILITIES, CLOSED_REASONS } from "@coop/core";
-import type { Machine, NodeBudget, NodeReport } from "@coop/core";
+import type { Machine, NodeAvailability, NodeBudget, NodeReport } from "@coop/core";
 import { z } from "zod";
 
 const tokens = z.number().int().nonnegative();
@@ -25,6 +25,12 @@ export const modelReportSchema = z.object({
   }),
 });
 
+/** Whether a node's owner lets it take anything new. */
+export const availabilitySchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("open") }),
+  z.object({ kind: z.literal("closed"), reason: z.enum(CLOSED_REASONS), untilMs: z.number().nullable() }),
+]) satisfies z.ZodType<NodeAvailability>;
+
 export const nodeReportSchema = z.object({
   models: z.array(modelReportSchema).max(512),
   slots: z.number().int().min(0).max(256),
@@ -36,14 +42,7 @@ export const nodeReportSchema = z.object({
   tokensPerDay: tokens.nullable(),
   tokensPerMonth: tokens.nullable(),
   servingSecondsPerDay: z.number().min(0).max(86_400),
-  availability: z.discriminatedUnion("kind", [
-    z.object({ kind: z.literal("open") }),
-    z.object({
-      kind: z.literal("closed"),
-      reason: z.enum(CLOSED_REASONS),
-      untilMs: z.number().nullable(),
-    }),
-  ]),
+  availability: availabilitySchema,
   draining: z.boolean(),
   unhealthy: z.record(z.string(), z.string()),
 }) satisfies z.ZodType<NodeReport>;

@@ -21,8 +21,11 @@ export async function tellWhetherFits(deps: CommandDeps, model: string, json: bo
   await using bystander = await standBy(deps);
   const snapshot = await bystander.reporter.look(AbortSignal.timeout(LOOK_MS));
   const agent = await runningAgent(deps);
-  const held = new Set([...config.pinnedModels, ...(agent?.running ?? []).map((attempt) => attempt.model)]);
-  const contextTokens = config.contextTokens ?? USUAL_CONTEXT_TOKENS;
+  const held = new Set([
+    ...config.settings.pinnedModels,
+    ...(agent?.running ?? []).map((attempt) => attempt.model),
+  ]);
+  const contextTokens = config.settings.contextTokens ?? USUAL_CONTEXT_TOKENS;
   const fit = fitOf({ model, snapshot, held, contextTokens });
   say(json ? JSON.stringify(fit, null, 2) : inWords(fit));
   return FIT_EXIT_CODES[fit.kind];

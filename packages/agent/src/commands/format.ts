@@ -2,6 +2,9 @@ import type { Figure } from "@coop/core";
 
 export const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
 
+/** A number of tokens, its thousands apart. */
+export const tokens = (count: number): string => count.toLocaleString("en-US");
+
 export const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
 
 /** Three digits that matter at most. */

@@ -1,6 +1,7 @@
 import { decodeTokensPerSecond, OperationalError, tierOfModel } from "@coop/core";
 import type { ModelReport } from "@coop/core";
 import type { AgentStatus } from "../status.ts";
+import { allowsModel } from "../owner/allowed-models.ts";
 import { gigabytes, marked, rate, seconds, table } from "./format.ts";
 import { LOOK_MS, runningAgent, standBy } from "./one-look.ts";
 import type { CommandDeps } from "./one-look.ts";
@@ -13,7 +14,7 @@ const NUMBERS: ReadonlySet<string> = new Set(["CONTEXT", "TOKENS/S", "PROMPT/S",
  * @throws OperationalError `no-engine` when the engine does not say
  */
 export async function tellModels(deps: CommandDeps, json: boolean): Promise<void> {
-  const { say } = deps;
+  const { config, say } = deps;
   await using bystander = await standBy(deps);
   const { report, engineProblem } = await bystander.reporter.look(AbortSignal.timeout(LOOK_MS));
   if (engineProblem !== null && report.models.length === 0)
@@ -27,6 +28,7 @@ export async function tellModels(deps: CommandDeps, json: boolean): Promise<void
         ? null
         : decodeTokensPerSecond(model.capacity, 0, 1),
     health: healthOf(model, agent),
+    allowed: allowsModel(config.settings.models, model.name),
   }));
   if (json) return say(JSON.stringify({ models }, null, 2));
   const rows = models.map((model) => [
@@ -34,7 +36,7 @@ export async function tellModels(deps: CommandDeps, json: boolean): Promise<void
     model.tier,
     String(model.contextTokens),
     ...figuresOf(model),
-    model.cloud ? "served by a cloud" : `${model.loaded ? "loaded" : "on disk"}, ${model.health.state}`,
+    stateOf(model),
   ]);
   for (const line of table(HEADINGS, rows, NUMBERS)) say(line);
   if (rows.some((row) => row.some((cell) => cell.startsWith("~")))) {
@@ -42,6 +44,16 @@ export async function tellModels(deps: CommandDeps, json: boolean): Promise<void
   }
   for (const { name, health } of models) if (health.problem !== null) say(`${name}: ${health.problem}`);
   if (agent === null) say("No agent runs here, so nothing is known of the models' health.");
+}
+
+function stateOf({
+  allowed,
+  cloud,
+  loaded,
+  health,
+}: Pick<ModelReport, "cloud" | "loaded"> & { readonly allowed: boolean; readonly health: Health }): string {
+  if (!allowed) return "not for the co-op";
+  return cloud ? "served by a cloud" : `${loaded ? "loaded" : "on disk"}, ${health.state}`;
 }
 
 function figuresOf({ cloud, capabilities, capacity, residentBytes }: ModelReport): readonly string[] {

@@ -7,6 +7,7 @@ import { parseOllamaHost } from "../engines/ollama/host.ts";
 import { createOllamaEngine } from "../engines/ollama/ollama.ts";
 import { startNodeReporter } from "../node-report.ts";
 import type { NodeReporter } from "../node-report.ts";
+import { ALL_MODELS } from "../owner/allowed-models.ts";
 import { createSystemProbe } from "../probe/system-probe.ts";
 import { createSlots } from "../slots.ts";
 import type { Slots } from "../slots.ts";
@@ -34,13 +35,16 @@ export interface Bystander extends AsyncDisposable {
 /** How long a look may take, ms. */
 export const LOOK_MS = 10_000;
 
-/** @param store what of the learned capacities is read and written; by default they are only read */
+/**
+ * Looks as the agent does, except that it sees the models, too, that the co-op may not use.
+ * @param store what of the learned capacities is read and written; by default they are only read
+ */
 export async function standBy(
   { config, timing, log }: CommandDeps,
   store: CapacityStore = readOnly(createCapacityFile({ home: config.home, log })),
 ): Promise<Bystander> {
   const engine = createOllamaEngine({ host: parseOllamaHost(config.engineUrl), timing, log });
-  const slots = createSlots(config.slots ?? config.engineSlots ?? 1);
+  const slots = createSlots(config.settings.slots ?? config.engineSlots ?? 1);
   const reporter = await startNodeReporter({
     engine,
     slots,
@@ -48,7 +52,12 @@ export async function standBy(
     log,
     store,
     probe: createSystemProbe({ clock: timing, platform: process.platform }),
-    allowance: config,
+    allowance: () => ({
+      ...config.settings,
+      models: ALL_MODELS,
+      engineSlots: config.engineSlots,
+      availability: { kind: "open" },
+    }),
     agentVersion: AGENT_VERSION,
     onChange: () => undefined,
   });

@@ -1,17 +1,24 @@
 import { OperationalError } from "@coop/core";
 import type { Log, Random } from "@coop/core";
 import { Agent } from "../agent.ts";
-import type { AgentStop } from "../agent.ts";
-import { createCapacityFile, watchHandOver } from "../capacity-store.ts";
+import type { AgentStop, OwnersWord } from "../agent.ts";
+import { createCapacityFile, HANDED_OVER } from "../capacity-store.ts";
 import { Closing } from "../closing.ts";
 import type { AgentConfig } from "../config.ts";
 import { parseOllamaHost } from "../engines/ollama/host.ts";
 import { createOllamaEngine } from "../engines/ollama/ollama.ts";
 import type { AgentIdentity } from "../identity.ts";
+import { watchHome } from "../home-watch.ts";
 import { KeepAwake, wakefulnessOf } from "../keep-awake.ts";
 import type { generateLimits } from "../generate-limits.ts";
 import { startNodeReporter } from "../node-report.ts";
 import type { NodeReporterDeps } from "../node-report.ts";
+import { startOwnerControl } from "../owner/owner-control.ts";
+import type { OwnerControl } from "../owner/owner-control.ts";
+import { servingSecondsPerDay } from "../owner/serving-hours.ts";
+import { ensureSettingsFile } from "../owner/settings-file.ts";
+import { createIdleProbe } from "../probe/idle.ts";
+import type { IdleProbe } from "../probe/idle.ts";
 import type { Probe } from "../probe/probe.ts";
 import { createSystemProbe } from "../probe/system-probe.ts";
 import { settleIdentity } from "../settle-identity.ts";
@@ -35,8 +42,9 @@ export interface StartOptions {
   readonly onFirstWork?: () => void;
   /** Patience with the engine other than the usual. */
   readonly patience?: EnginePatience;
-  /** What looks at the machine, if not the usual. */
+  /** What looks at the machine, and at whether its owner is at it, if not the usual. */
   readonly probe?: Probe;
+  readonly idleProbe?: IdleProbe;
 }
 
 export interface EnginePatience {
@@ -72,7 +80,16 @@ async function serve(
   await using closing = new Closing();
   const engine = createOllamaEngine({ host: engineHost, timing, log });
   closing.defer(() => engine.close());
-  const slots = createSlots(config.slots ?? config.engineSlots ?? 1);
+  const slots = createSlots(config.settings.slots ?? config.engineSlots ?? 1);
+  await ensureSettingsFile(home);
+  const owner = await startOwnerControl({
+    ...config,
+    timing,
+    log,
+    idleProbe: options.idleProbe ?? createIdleProbe({ clock: timing, platform: process.platform }),
+    onChange: () => agent.lookAgain(),
+  });
+  closing.defer(() => owner.close());
   const reporter = await startNodeReporter({
     engine,
     slots,
@@ -80,7 +97,11 @@ async function serve(
     log,
     probe: options.probe ?? createSystemProbe({ clock: timing, platform: process.platform }),
     store: createCapacityFile({ home, log }),
-    allowance: config,
+    allowance: () => ({
+      ...owner.settings,
+      engineSlots: config.engineSlots,
+      availability: owner.availability(),
+    }),
     agentVersion: AGENT_VERSION,
     onChange: () => agent.lookAgain(),
     ...(options.patience === undefined ? {} : { canaries: options.patience.canaries }),
@@ -94,10 +115,13 @@ async function serve(
     timing,
     random,
     log,
-    look: (signal) => reporter.look(signal),
+    async look(signal) {
+      await owner.look();
+      return await reporter.look(signal);
+    },
     onOutcome: (model, outcome) => reporter.observe(model, outcome),
     onConnected: () => say(`agent ${identity.name} connected to ${identity.serverUrl}`),
-    pinnedModels: config.pinnedModels,
+    owner: ownersWord(owner),
     ...(options.patience === undefined ? {} : { limits: options.patience.limits }),
     onStatus: () => {
       if (agent.isWorking && !hasWorked) {
@@ -113,9 +137,25 @@ async function serve(
   const status = new StatusKeeper({ home, timing, log, status: () => agent.status(process.pid) });
   closing.defer(() => status.close());
   await status.open();
-  closing.defer(watchHandOver({ home, log, onHandOver: () => agent.lookAgain() }));
+  const fileChanged = (file: string): void => {
+    if (file === HANDED_OVER) agent.lookAgain();
+    owner.fileChanged(file);
+  };
+  closing.defer(watchHome({ home, log, onChange: fileChanged }));
   return await agent.run(stop);
 }
+
+const ownersWord = (owner: OwnerControl): OwnersWord => ({
+  refusal: (model) => owner.refusal(model),
+  pinnedModels: () => owner.settings.pinnedModels,
+  status: () => ({
+    hours: owner.settings.hours.text,
+    servingSecondsPerDay: servingSecondsPerDay(owner.settings.hours),
+    pauseWhenActiveMs: owner.settings.pauseWhenActiveMs,
+    idleness: owner.idleness,
+    problem: owner.problem,
+  }),
+});
 
 /** Two agents with one identity would push each other off the server for ever. */
 async function assertAlone(home: string, nowMs: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir, uptime } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { writeStatus } from "../status.ts";
 import type { AgentStatus } from "../status.ts";
 import { tellStatus } from "./status.ts";
@@ -26,7 +26,17 @@ const status: AgentStatus = {
     { name: "large", loaded: false, contextTokens: 8192, problem: "idle-timeout: hangs" },
   ],
   slots: 2,
+  availability: { kind: "open" },
+  throughput: { value: 100, basis: "prior" },
   budget: null,
+  settings: {
+    hours: "always",
+    servingSecondsPerDay: 86_400,
+    pauseWhenActiveMs: null,
+    idleness: null,
+    notAllowed: [],
+    problem: null,
+  },
   draining: false,
   running: [{ job: "job_1", epoch: 1, model: "small", startedAtMs: nowMs - 4_000, outputTokens: 120 }],
   updatedAtMs: nowMs,
@@ -48,6 +58,8 @@ test("tells how a running agent is", async () => {
     "engine     ollama 0.35.1",
     "models     small (loaded), large (unhealthy)",
     "slots      1 of 2 taken",
+    "serves     always",
+    "budget     not known before it is connected",
     "running    job_1 on small: 120 tokens in 4 s",
   ]);
   expect(JSON.parse((await tell(true)).text)).toEqual({ alive: true, ...status });
@@ -66,7 +78,47 @@ test("tells what keeps it from serving", async () => {
     "engine     no engine answers",
     "models     none",
     "slots      0 of 2 taken, takes nothing new",
+    "serves     always",
+    "budget     not known before it is connected",
   ]);
+});
+
+describe("what its owner decided", () => {
+  const atSix = new Date(nowMs).setHours(18, 0, 0, 0);
+  const span = { limitTokens: null, usedTokens: 1_200, heldTokens: 0, endsMs: atSix };
+  const lines = async (changes: Partial<AgentStatus>, settings: Partial<AgentStatus["settings"]> = {}) => {
+    await writeStatus(home, { ...status, ...changes, settings: { ...status.settings, ...settings } });
+    return (await tell()).text.split("\n").slice(5, -1);
+  };
+
+  test.for([
+    ["paused", null, {}, "serves     not now: paused; `agent resume` ends it"],
+    ["paused", atSix, {}, "serves     not now: paused until 18:00; `agent resume` ends it"],
+    ["outside-hours", atSix, { hours: "18:00-23:00" }, "serves     not now: 18:00-23:00; again from 18:00"],
+    [
+      "owner-active",
+      null,
+      { pauseWhenActiveMs: 300_000, idleness: { kind: "idle", ms: 61_500 } },
+      "serves     not now: someone is at the machine, 1m 1s ago; again after 5m without input",
+    ],
+  ] as const)("tells that it is %s", async ([reason, untilMs, settings, line]) => {
+    expect((await lines({ availability: { kind: "closed", reason, untilMs } }, settings))[0]).toBe(line);
+  });
+
+  test("tells what is used and what is wrong", async () => {
+    const day = { ...span, limitTokens: 5_100, usedTokens: 4_200, heldTokens: 976 };
+    const settings: Partial<AgentStatus["settings"]> = {
+      notAllowed: ["far:cloud"],
+      problem: "agent.yaml:3: slots takes a number",
+      idleness: { kind: "unknown" },
+    };
+    expect((await lines({ budget: { day, month: span, atMs: nowMs } }, settings)).slice(1)).toEqual([
+      "budget     4,200 of 5,100 today, 976 held, spent until 18:00; 1,200 this month",
+      "not shared far:cloud",
+      "owner      whether you are at the machine is not known here; it serves",
+      "settings   agent.yaml:3: slots takes a number; what was set before stands",
+    ]);
+  });
 });
 
 test("is not deceived by an agent that is gone", async () => {

@@ -26,6 +26,8 @@ export interface Bench extends AsyncDisposable {
   readonly lines: readonly string[];
   /** What the next look at the node finds. */
   snapshot: NodeSnapshot;
+  /** What the owner has against a model. */
+  refusal: (model: string) => string | null;
   /** Moves time on, step by step, until the condition holds. */
   advanceUntil(stepMs: number, condition: () => boolean): Promise<void>;
 }
@@ -94,7 +96,10 @@ export async function startBench(): Promise<Bench> {
   const lines: string[] = [];
   const drain = new AbortController();
   const abort = new AbortController();
-  const bench = { snapshot: { machine, report, engineProblem: null, memory } as NodeSnapshot };
+  const bench = {
+    snapshot: { machine, report, engineProblem: null, memory, notAllowed: [] } as NodeSnapshot,
+    refusal: (_model: string): string | null => null,
+  };
   const agent = new Agent({
     identity: scheduler.identity(),
     engine,
@@ -106,7 +111,17 @@ export async function startBench(): Promise<Bench> {
     onOutcome: (name, outcome) => lines.push(`outcome ${name} ${outcome.kind}`),
     onConnected: () => lines.push("connected"),
     onStatus: () => undefined,
-    pinnedModels: [PINNED],
+    owner: {
+      refusal: (model) => bench.refusal(model),
+      pinnedModels: () => [PINNED],
+      status: () => ({
+        hours: "always",
+        servingSecondsPerDay: 86_400,
+        pauseWhenActiveMs: null,
+        idleness: null,
+        problem: null,
+      }),
+    },
   });
   const ended = agent.run({ drain: drain.signal, abort: abort.signal });
   const advanceUntil = async (stepMs: number, condition: () => boolean): Promise<void> => {
