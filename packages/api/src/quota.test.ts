@@ -245,6 +245,18 @@ describe("over a limit", () => {
     expect((await answer).status).toBe(200);
   });
 
+  test("of the month: the default limit of output counts on credit too", async () => {
+    await limitBob({ tokensPerMonth: { kind: "tokens", tokens: 10 } });
+    const grant = { id: "g", member: world.bob.member.id, month: "2026-03", tokens: 1_990 };
+    await world.deps.accounting.grant(grant, world.clock.now());
+    const { open, specs } = gated();
+    const answer = asBob();
+    await eventually("the job is admitted", () => specs.length === 1);
+    expect(specs.map(holdTokens)).toEqual([2_000]);
+    open();
+    expect((await answer).status).toBe(200);
+  });
+
   test("of jobs at once: asks to come again soon, and lets in again once one has ended", async () => {
     await limitBob({ jobsAtOnce: 1 });
     const { open } = gated();
