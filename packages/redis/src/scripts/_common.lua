@@ -77,10 +77,9 @@ end
 -- One ledger entry (C3), its parts in the order of ledger.ts; unique by job, epoch and kind because each caller
 -- settles once. `credit` goes to the account of `owner`, from the co-op's grants.
 local function enterAs(kind, of, epoch, member, month, node, day, now, owner, toMember, toNode, toWaste, toAbsorbed, credit)
-  call('XADD', one.ledger, '*', 'entry', table.concat({
-    kind, of, epoch, member, month, node or '', day or '', now, owner or '',
-    toMember, toNode, toWaste, toAbsorbed, credit, 0 - credit,
-  }, '|'))
+  call('XADD', one.ledger, '*', 'entry', kind .. '|' .. of .. '|' .. epoch .. '|' .. member .. '|' .. month
+    .. '|' .. (node or '') .. '|' .. (day or '') .. '|' .. now .. '|' .. (owner or '')
+    .. '|' .. toMember .. '|' .. toNode .. '|' .. toWaste .. '|' .. toAbsorbed .. '|' .. credit .. '|' .. (0 - credit))
 end
 
 local function enter(job, kind, epoch, node, day, now, toMember, toNode, toWaste, toAbsorbed, owner, credit)
@@ -137,27 +136,30 @@ local function stopClock(job, now)
   return share - job.shareAt
 end
 
-local ENDS = { succeeded = 1, failed = 2, cancelled = 3, expired = 4 }
+local ROW = '^(%d+),(%d+),(%d+),(%d+),(%d+),(%d+),(%d+),(%d+)$'
 
--- Rolls up what a job used, on the day it was admitted and where it is or was. `state` nil: it goes on or had ended.
+-- Rolls up what a job used, on the day it was admitted and where it is or was. `state` nil: it goes on or had
+-- ended before. `nodeUs` nil: no attempt ended with it; otherwise, with a state, counts how long the job waited
+-- for the attempt that ended it.
 local function rollUp(job, state, prompt, output, charge, nodeUs)
-  local key, field = many.usage .. job.member .. ':' .. job.month, 'row|' .. job.admittedOn
-  if job.node then field = field .. '|' .. job.node .. '|' .. job.tier .. '|' .. job.model end
-  local row, i = { 0, 0, 0, 0, 0, 0, 0, 0 }, 0
-  for number in string.gmatch(call('HGET', key, field) or '', '%d+') do
-    i = i + 1
-    row[i] = tonumber(number)
+  local key, row, wait = many.usage .. job.member .. ':' .. job.month, 'row|' .. job.admittedOn, 'wait|' .. job.admittedOn
+  if job.node then row = row .. '|' .. job.node .. '|' .. job.tier .. '|' .. job.model end
+  if state and nodeUs then
+    local waited, bucket = job.leasedAt - job.submittedAt, 0
+    while waitEdges[bucket + 1] and waited > waitEdges[bucket + 1] do bucket = bucket + 1 end
+    wait = wait .. '|' .. bucket
   end
-  if state then row[ENDS[state]] = row[ENDS[state]] + 1 end
-  row[5], row[6], row[7], row[8] = row[5] + prompt, row[6] + output, row[7] + charge, row[8] + nodeUs
-  call('HSET', key, field, table.concat(row, ','))
-end
-
--- Counts how long the job waited for the attempt that ended it.
-local function countWait(job)
-  local wait, bucket = job.leasedAt - job.submittedAt, 1
-  while waitEdges[bucket] and wait > waitEdges[bucket] do bucket = bucket + 1 end
-  call('HINCRBY', many.usage .. job.member .. ':' .. job.month, 'wait|' .. job.admittedOn .. '|' .. (bucket - 1), 1)
+  local known = call('HMGET', key, row, wait)
+  local succeeded, failed, cancelled, expired, prompts, outputs, charged, us =
+    string.match(known[1] or '0,0,0,0,0,0,0,0', ROW)
+  local counts = (succeeded + (state == 'succeeded' and 1 or 0)) .. ',' .. (failed + (state == 'failed' and 1 or 0))
+    .. ',' .. (cancelled + (state == 'cancelled' and 1 or 0)) .. ',' .. (expired + (state == 'expired' and 1 or 0))
+    .. ',' .. (prompts + prompt) .. ',' .. (outputs + output) .. ',' .. (charged + charge) .. ',' .. (us + (nodeUs or 0))
+  if state and nodeUs then
+    call('HSET', key, row, counts, wait, (known[2] or 0) + 1)
+  else
+    call('HSET', key, row, counts)
+  end
 end
 
 -- Keeps the node's hold of the current epoch until the node says what it used, or it is overdue.
@@ -187,11 +189,10 @@ end
 
 -- Ends the job: fields of its end, last output entry, sets, usage, retention. The caller settles the holds.
 local function endJob(job, state, charge, prompt, output, position, event, now, ...)
-  local nodeUs = 0
+  local nodeUs
   if isLive(job) then
     call('ZREM', one.leases, job.id)
     nodeUs = stopClock(job, now)
-    countWait(job)
   else
     leavePending(job)
   end

@@ -12,6 +12,6 @@ if call('HSETNX', job.key, 'refundedAt', ARGV[2]) == 0 then return { 'repeated' 
 
 local tokens = tonumber(job.charged)
 settle(many.account .. job.member .. ':' .. job.month, job.askedTier, 0, 0 - tokens)
-rollUp(job, nil, 0, 0, 0 - tokens, 0)
+rollUp(job, nil, 0, 0, 0 - tokens)
 enter(job, 'refunded', job.epoch, nil, nil, ARGV[2], 0 - tokens, 0, tokens, 0)
 return { 'refunded', tokens }
