@@ -121,7 +121,10 @@ function addUp(program: Command, deps: ProgramDeps, home: string): void {
     .command("demo")
     .description("show a co-op at work: its own server, three simulated machines, three members, their jobs")
     .option("--speedup <times>", "how much faster the simulated machines are than real ones", speed, 20)
-    .option("--statements <folder>", "where to save the members' statements (default: a new temporary folder)")
+    .option(
+      "--statements <folder>",
+      "where to save the members' statements (default: a new temporary folder)",
+    )
     .action(({ speedup, statements }: { readonly speedup: number; readonly statements?: string }) =>
       runDemo({ speedup, statements: statements ?? null, environment, output, signal }),
     );
