@@ -113,6 +113,22 @@ describe("the month", () => {
     expect(await quotaOf(world.ada.key)).toEqual(before);
   });
 
+  test("that a job was admitted in is charged, whenever it ends", async () => {
+    world.clock.set(Date.UTC(2026, 2, 31, 21, 59, 59));
+    const { open, specs } = gated();
+    const answer = asBob({ max_tokens: 6_000 });
+    await eventually("the job is admitted", () => specs.length === 1);
+    world.clock.advance(1_000);
+    expect(await quotaOf(world.bob.key)).toMatchObject({ month: "2026-04", heldTokens: 0, usedTokens: 0 });
+    world.answerWith("one");
+    expect((await asBob({ max_tokens: 6_000 })).status).toBe(200);
+    open();
+    expect((await answer).status).toBe(200);
+    const usedIn = async (month: string): Promise<number> =>
+      (await world.deps.accounting.account(world.bob.member.id, month)).usedTokens;
+    expect([await usedIn("2026-03"), await usedIn("2026-04")]).toEqual([11, 12]);
+  });
+
   test("asks for the fleet once in a while, whoever asks how often", async () => {
     let asked = 0;
     world = await createWorld({
