@@ -25,6 +25,7 @@ const programs = {
   agent: ["packages/agent/src/main.ts"],
   test: ["node_modules/vitest/vitest.mjs", "run"],
   bench: ["test/bench/main.ts"],
+  simulate: ["packages/simulator/src/run/main.ts"],
   build: ["deploy/build/main.ts", "all"],
   dashboards: ["grafana/generate.ts"],
 };

@@ -32,7 +32,12 @@ export interface SimAttempt {
   sequence: CachedSequence | null;
   cachedTokens: number;
   firstTokenS: number;
-  readonly spent: { loadS: number; prefillS: number; decodeS: number; /** Batch size x seconds. */ batchArea: number };
+  readonly spent: {
+    loadS: number;
+    prefillS: number;
+    decodeS: number;
+    /** Batch size x seconds. */ batchArea: number;
+  };
 }
 
 interface LoadedModel {
@@ -92,7 +97,8 @@ export function createMachine(node: SimNode): SimMachine {
     for (const [index, entry] of loaded.entries()) {
       if (entry === null) continue;
       usedBytes += modelAt(index).residentBytes;
-      const isBusy = entry.loadLeftS > 0 || running.some((other) => other.model === index && other.phase !== "memory");
+      const isBusy =
+        entry.loadLeftS > 0 || running.some((other) => other.model === index && other.phase !== "memory");
       if (!isBusy) idle.push({ index, lastUseS: entry.lastUseS });
     }
     idle.sort((one, other) => one.lastUseS - other.lastUseS);
@@ -164,9 +170,11 @@ export function createMachine(node: SimNode): SimMachine {
     }
     const speed = speedAt(heat.level, cooling);
     changeS = running.length > 0 ? nowS + nextStepS(heat.level, cooling) : Infinity;
-    for (const entry of loaded) if (entry !== null && entry.loadLeftS > 0) changeS = Math.min(changeS, nowS + entry.loadLeftS);
+    for (const entry of loaded)
+      if (entry !== null && entry.loadLeftS > 0) changeS = Math.min(changeS, nowS + entry.loadLeftS);
     for (const attempt of running) {
-      if (attempt.phase === "prefill") attempt.rate = speed / (prefills + decodeUnits(decoding, interference));
+      if (attempt.phase === "prefill")
+        attempt.rate = speed / (prefills + decodeUnits(decoding, interference));
       else if (attempt.phase === "decode") {
         const others = prefills + otherUnits(decoding, attempt.model, interference);
         const batch = decoding[attempt.model] ?? 1;

@@ -28,12 +28,7 @@ export interface Station {
   reported: string;
 }
 
-export function createStation(
-  node: SimNode,
-  live: LiveNode,
-  calendar: Calendar,
-  bucketS: number,
-): Station {
+export function createStation(node: SimNode, live: LiveNode, calendar: Calendar, bucketS: number): Station {
   return {
     node,
     machine: createMachine(node),
@@ -57,7 +52,10 @@ export function beginAt(station: Station, job: SimJob, modelName: string, nowMs:
   assert(model !== undefined, `${node.name} has ${modelName}`);
   assert(live.present, `${node.name} is present when ${job.spec.id} starts there`);
   assert(live.running < node.slots, `${node.name} has a slot for ${job.spec.id}`);
-  assert(suits(job.spec, model) && mayRun(job.spec, node), `${model.name} on ${node.name} may serve ${job.spec.id}`);
+  assert(
+    suits(job.spec, model) && mayRun(job.spec, node),
+    `${model.name} on ${node.name} may serve ${job.spec.id}`,
+  );
   const hold = station.account.hold(holdTokens(job.spec), nowMs);
   const attempt = machine.start(job, model.index);
   station.runs.set(attempt, hold);
@@ -102,10 +100,18 @@ export function reportOf(station: Station, nowMs: number): Extract<DispatchEvent
   station.reported = stateOf(machine, node);
   station.hasNews = false;
   for (const model of live.models) model.capacity = reports.capacityOf(model.index);
-  return { kind: "node-reported", node: node.id, report: reports.report(machine), budget: account.budget(nowMs) };
+  return {
+    kind: "node-reported",
+    node: node.id,
+    report: reports.report(machine),
+    budget: account.budget(nowMs),
+  };
 }
 
-export function joinedEvent(station: Station, nowMs: number): Extract<DispatchEvent, { kind: "node-joined" }> {
+export function joinedEvent(
+  station: Station,
+  nowMs: number,
+): Extract<DispatchEvent, { kind: "node-joined" }> {
   const { report, budget } = reportOf(station, nowMs);
   const { id, name, owner } = station.node;
   return {

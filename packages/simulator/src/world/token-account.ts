@@ -29,7 +29,12 @@ export function createTokenAccount(
   { name, tokensPerDay, tokensPerMonth }: Pick<SimNode, "name" | "tokensPerDay" | "tokensPerMonth">,
   calendar: Calendar,
 ): TokenAccount {
-  const day: Period = { limitTokens: tokensPerDay, endOf: calendar.dayEndsMs, takenTokens: 0, endsMs: -Infinity };
+  const day: Period = {
+    limitTokens: tokensPerDay,
+    endOf: calendar.dayEndsMs,
+    takenTokens: 0,
+    endsMs: -Infinity,
+  };
   const month: Period = {
     limitTokens: tokensPerMonth,
     endOf: calendar.monthEndsMs,

@@ -5,7 +5,10 @@ import type { SimFleet, SimModel } from "./fleet.ts";
 import type { SimJob } from "./job.ts";
 
 /** Whether a model may ever serve a job: tier or name, capabilities, context. */
-export function suits(spec: JobSpec, model: Pick<SimModel, "name" | "tier" | "capabilities" | "contextTokens">): boolean {
+export function suits(
+  spec: JobSpec,
+  model: Pick<SimModel, "name" | "tier" | "capabilities" | "contextTokens">,
+): boolean {
   const { target } = spec;
   const isAsked = target.kind === "tier" ? tierAtLeast(model.tier, target.tier) : target.model === model.name;
   const needed = spec.endpoint === "embeddings" ? "embedding" : "completion";

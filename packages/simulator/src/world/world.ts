@@ -289,7 +289,8 @@ export function runWorld({ fleet, jobs, policy: maker, seed, untilS }: WorldOpti
 }
 
 /** Jobs that have a claim on the same models. */
-const classOf = ({ spec: { target } }: SimJob): string => (target.kind === "tier" ? target.tier : `=${target.model}`);
+const classOf = ({ spec: { target } }: SimJob): string =>
+  target.kind === "tier" ? target.tier : `=${target.model}`;
 
 interface Coming {
   readonly station: number;

@@ -1,0 +1,94 @@
+import { isBelowTier } from "../world/station.ts";
+import type { WorldRun } from "../world/run.ts";
+
+/** One run in numbers. Times are seconds; a job that was never served has no part in them. */
+export interface RunMetrics {
+  readonly meanLatencyS: number;
+  readonly p50LatencyS: number;
+  readonly p99LatencyS: number;
+  /** Latency over the least time of the job on the best place, alone. */
+  readonly meanSlowdown: number;
+  readonly p99Slowdown: number;
+  /** By node: part of the time that it was present in which it ran anything. */
+  readonly utilisation: Readonly<Record<string, number>>;
+  readonly completed: number;
+  readonly belowTier: number;
+  readonly fairnessGapS: number;
+  readonly lostAttempts: number;
+  readonly loads: number;
+  /** Part of the prompt tokens that a cached prefix spared. */
+  readonly cachedShare: number;
+  /** By node with a token budget: tokens used, and as a share of what the budget allowed in the time of the run. */
+  readonly budgets: Readonly<Record<string, BudgetUse>>;
+}
+
+export interface BudgetUse {
+  readonly allowedTokens: number;
+  readonly usedTokens: number;
+  readonly spentShare: number;
+}
+
+const DAY_S = 86_400;
+
+export function metricsOf(run: WorldRun): RunMetrics {
+  const latencies: number[] = [];
+  const slowdowns: number[] = [];
+  let belowTier = 0;
+  let promptTokens = 0;
+  for (const job of run.jobs) {
+    const endS = run.endS[job.index] ?? Number.NaN;
+    if (Number.isNaN(endS)) continue;
+    const latencyS = endS - job.arrivalS;
+    latencies.push(latencyS);
+    slowdowns.push(latencyS / (run.bestS[job.index] ?? Number.NaN));
+    promptTokens += job.promptTokens;
+    const node = run.fleet.nodes[run.node[job.index] ?? -1];
+    if (node !== undefined && isBelowTier(job.spec, node, run.model[job.index] ?? -1)) belowTier += 1;
+  }
+  latencies.sort((one, other) => one - other);
+  slowdowns.sort((one, other) => one - other);
+  return {
+    meanLatencyS: mean(latencies),
+    p50LatencyS: quantile(latencies, 0.5),
+    p99LatencyS: quantile(latencies, 0.99),
+    meanSlowdown: mean(slowdowns),
+    p99Slowdown: quantile(slowdowns, 0.99),
+    utilisation: Object.fromEntries(
+      run.nodes.map(({ name, busyS, presentS }) => [name, presentS > 0 ? busyS / presentS : 0]),
+    ),
+    completed: latencies.length,
+    belowTier,
+    fairnessGapS: run.fairness.backloggedGapS,
+    lostAttempts: run.lostAttempts,
+    loads: run.loads,
+    cachedShare: promptTokens > 0 ? run.cachedTokens / promptTokens : 0,
+    budgets: budgetsOf(run),
+  };
+}
+
+/** A budget counts in full for every day or month that the run has begun. */
+function budgetsOf({ fleet, nodes, endedAtS }: WorldRun): Record<string, BudgetUse> {
+  const budgets: Record<string, BudgetUse> = {};
+  for (const [index, { tokensPerDay, tokensPerMonth, name }] of fleet.nodes.entries()) {
+    if (tokensPerDay === null && tokensPerMonth === null) continue;
+    const days = Math.max(1, Math.ceil(endedAtS / DAY_S));
+    const allowedTokens = Math.min((tokensPerDay ?? Infinity) * days, tokensPerMonth ?? Infinity);
+    const usedTokens = nodes[index]?.usedTokens ?? 0;
+    budgets[name] = { allowedTokens, usedTokens, spentShare: usedTokens / allowedTokens };
+  }
+  return budgets;
+}
+
+export const mean = (values: readonly number[]): number =>
+  values.length === 0 ? Number.NaN : values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Standard deviation over few samples; 0 for one. */
+export function spread(values: readonly number[]): number {
+  if (values.length < 2) return 0;
+  const middle = mean(values);
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1));
+}
+
+/** Of sorted values, by the nearest rank. */
+export const quantile = (sorted: readonly number[], part: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(part * sorted.length) - 1))] ?? Number.NaN;

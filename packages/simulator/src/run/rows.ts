@@ -1,0 +1,97 @@
+import type { Cell } from "./experiment.ts";
+import { mean, spread } from "./metrics.ts";
+import type { BudgetUse, RunMetrics } from "./metrics.ts";
+
+/** One cell as a program reads it: means over the seeds. */
+export interface Row {
+  readonly policy: string;
+  /** Share of the fleet's fluid capacity. */
+  readonly load: number;
+  readonly meanLatencyS: number;
+  readonly p50LatencyS: number;
+  readonly p99LatencyS: number;
+  readonly meanSlowdown: number;
+  readonly p99Slowdown: number;
+  readonly utilisation: Readonly<Record<string, number>>;
+  readonly jobs: number;
+  readonly completed: number;
+  readonly belowTier: number;
+  readonly fairnessGapS: number;
+  readonly lostAttempts: number;
+  readonly cachedShare: number;
+  readonly budgets: Readonly<Record<string, BudgetUse>>;
+  /** What no policy goes below. */
+  readonly bounds: {
+    readonly meanLatencyS: number;
+    readonly meanLatencyFrom: string;
+    readonly meanSlowdown: number;
+    readonly meanSlowdownFrom: string;
+    /** Mean least time of a job alone. */
+    readonly unloadedS: number;
+    readonly capacityJobsPerSecond: number;
+  };
+  /** Standard deviation over the seeds. */
+  readonly spread: {
+    readonly meanLatencyS: number;
+    readonly p99LatencyS: number;
+    readonly meanSlowdown: number;
+    readonly p99Slowdown: number;
+  };
+}
+
+export function rowOf({ policy, load, runs }: Cell): Row {
+  const over = (of: (metrics: RunMetrics) => number): number => mean(runs.map(({ metrics }) => of(metrics)));
+  const spreadOf = (of: (metrics: RunMetrics) => number): number =>
+    spread(runs.map(({ metrics }) => of(metrics)));
+  const names = Object.keys(runs[0]?.metrics.utilisation ?? {});
+  const first = runs[0]?.bounds;
+  return {
+    policy: policy.name,
+    load,
+    meanLatencyS: over((metrics) => metrics.meanLatencyS),
+    p50LatencyS: over((metrics) => metrics.p50LatencyS),
+    p99LatencyS: over((metrics) => metrics.p99LatencyS),
+    meanSlowdown: over((metrics) => metrics.meanSlowdown),
+    p99Slowdown: over((metrics) => metrics.p99Slowdown),
+    utilisation: Object.fromEntries(
+      names.map((name) => [name, over(({ utilisation }) => utilisation[name] ?? 0)]),
+    ),
+    jobs: mean(runs.map(({ run }) => run.jobs.length)),
+    completed: over((metrics) => metrics.completed),
+    belowTier: over((metrics) => metrics.belowTier),
+    fairnessGapS: over((metrics) => metrics.fairnessGapS),
+    lostAttempts: over((metrics) => metrics.lostAttempts),
+    cachedShare: over((metrics) => metrics.cachedShare),
+    budgets: budgetsOf(runs.map(({ metrics }) => metrics)),
+    bounds: {
+      meanLatencyS: mean(runs.map(({ bounds }) => bounds.meanLatencyS.least)),
+      meanLatencyFrom: first?.meanLatencyS.from ?? "",
+      meanSlowdown: mean(runs.map(({ bounds }) => bounds.meanSlowdown.least)),
+      meanSlowdownFrom: first?.meanSlowdown.from ?? "",
+      unloadedS: mean(runs.map(({ bounds }) => bounds.meanLatencyS.unloaded)),
+      capacityJobsPerSecond: mean(runs.map(({ capacity }) => capacity.jobsPerSecond)),
+    },
+    spread: {
+      meanLatencyS: spreadOf((metrics) => metrics.meanLatencyS),
+      p99LatencyS: spreadOf((metrics) => metrics.p99LatencyS),
+      meanSlowdown: spreadOf((metrics) => metrics.meanSlowdown),
+      p99Slowdown: spreadOf((metrics) => metrics.p99Slowdown),
+    },
+  };
+}
+
+function budgetsOf(runs: readonly RunMetrics[]): Record<string, BudgetUse> {
+  const names = Object.keys(runs[0]?.budgets ?? {});
+  const over = (name: string, of: (use: BudgetUse) => number): number =>
+    mean(runs.flatMap(({ budgets }) => (budgets[name] === undefined ? [] : [of(budgets[name])])));
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      {
+        allowedTokens: over(name, (use) => use.allowedTokens),
+        usedTokens: over(name, (use) => use.usedTokens),
+        spentShare: over(name, (use) => use.spentShare),
+      },
+    ]),
+  );
+}
