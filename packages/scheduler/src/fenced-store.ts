@@ -9,6 +9,7 @@ import type {
   JobRecord,
   LeaseOutcome,
   LeaseRequest,
+  NodeAccount,
   NodeId,
   RenewOutcome,
   RetryOutcome,
@@ -48,12 +49,7 @@ export interface FencedStore {
   sweep(amnesty: boolean): Promise<Unfenced<SweepOutcome>>;
   read(job: JobId): Promise<{ readonly kind: "read"; readonly record: JobRecord | null } | Unavailable>;
   /** Tokens that the node used and holds on a day, and in that day's month. */
-  spent(node: NodeId, day: string): Promise<({ readonly kind: "read" } & NodeSpending) | Unavailable>;
-}
-
-interface NodeSpending {
-  readonly day: { readonly usedTokens: number; readonly heldTokens: number };
-  readonly month: { readonly usedTokens: number; readonly heldTokens: number };
+  spent(node: NodeId, day: string): Promise<({ readonly kind: "read" } & NodeAccount) | Unavailable>;
 }
 
 export interface FencedStoreDeps extends Pick<PatienceDeps, "clock" | "timing"> {
@@ -120,8 +116,9 @@ export function createFencedStore(deps: FencedStoreDeps): FencedStore {
       changed(unfenced(await call("sweep", () => attempts.sweep(fence, clock.now(), amnesty)))),
     read: (job) => call("read", async () => ({ kind: "read" as const, record: await attempts.read(job) })),
     spent: (node, day) =>
-      call("nodeAccount", async () => {
-        return { kind: "read" as const, ...(await attempts.nodeAccount(node, day)) };
-      }),
+      call("nodeAccount", async () => ({
+        kind: "read" as const,
+        ...(await attempts.nodeAccount(node, day)),
+      })),
   };
 }

@@ -8,6 +8,7 @@ import { checkHello } from "./hello.ts";
 import { tellLostModels } from "./last-nodes.ts";
 import type { MassLoss } from "./mass-loss.ts";
 import type { NodeBudgets } from "./node-budgets.ts";
+import type { NodeOffers } from "./node-offers.ts";
 import type { NodeLink, Refusal } from "./node-link.ts";
 import type { NodeSession } from "./node-session.ts";
 import type { Patience } from "./patience.ts";
@@ -20,6 +21,7 @@ export interface FleetDeps {
   readonly attempts: AttemptDeps;
   readonly ends: AttemptEnds;
   readonly budgets: NodeBudgets;
+  readonly offers: NodeOffers;
   readonly patience: Patience;
   readonly massLoss: MassLoss;
   readonly adopt: (node: NodeId, claimed: readonly RunningAttempt[]) => Promise<(() => Adoption) | null>;
@@ -55,7 +57,7 @@ const REVOKED: Refusal = {
 };
 
 export function createFleet(deps: FleetDeps): Fleet {
-  const { attempts, budgets, ends, massLoss, patience, signal, serverIdentity } = deps;
+  const { attempts, budgets, ends, massLoss, offers, patience, signal, serverIdentity } = deps;
   const { log, metrics, timing, table, tell } = attempts;
   const sessions = new Map<NodeId, NodeSession>();
   const joins = new Map<NodeId, SerialQueue>();
@@ -81,6 +83,7 @@ export function createFleet(deps: FleetDeps): Fleet {
     if (state === null || sessions.get(id) !== session) return;
     tell({ kind: "node-reported", node: id, report: session.report, budget: state.budget });
     budgets.tell(session, state);
+    await offers.record(session);
   };
 
   /** Asks about one report of a session at a time; of those that come meanwhile, about the last. */
@@ -148,6 +151,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       budget: state.budget,
     });
     budgets.tell(session, state);
+    attempts.own(offers.record(session));
     return session;
   };
 
@@ -166,6 +170,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       return null;
     }
     const { id, name, owner } = verdict.node;
+    offers.known(verdict.node);
     const queue = joins.get(id) ?? createSerialQueue();
     joins.set(id, queue);
     return queue.run(() => welcome(link, hello, { id, name, owner }));

@@ -21,6 +21,7 @@ import type { NodeLink } from "./node-link.ts";
 import type { NodeSession } from "./node-session.ts";
 import { createMassLoss } from "./mass-loss.ts";
 import { createNodeBudgets } from "./node-budgets.ts";
+import { createNodeOffers } from "./node-offers.ts";
 import { createPatience, periodically } from "./patience.ts";
 
 /** How a term ended: another scheduler leads, this one was stopped, or a bug showed. */
@@ -99,6 +100,7 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
     attempts: attemptDeps,
     ends,
     budgets: createNodeBudgets({ ...deps, store }),
+    offers: createNodeOffers({ ...deps, patience }),
     massLoss,
     patience,
     signal,

@@ -145,14 +145,18 @@ export function wordsOf({ job, epoch, model }: Assign) {
       usage,
       timings,
     }),
-    failed: (failure: Extract<AgentFrame, { kind: "failed" }>["class"], lastSeq = 0): AgentFrame => ({
+    failed: (
+      failure: Extract<AgentFrame, { kind: "failed" }>["class"],
+      lastSeq = 0,
+      usage: Usage = { promptTokens: 0, outputTokens: 0 },
+    ): AgentFrame => ({
       kind: "failed",
       job,
       epoch,
       lastSeq,
       class: failure,
       message: `scripted ${failure}`,
-      usage: { promptTokens: 0, outputTokens: 0 },
+      usage,
     }),
     rejected: (reason: Extract<AgentFrame, { kind: "rejected" }>["reason"]): AgentFrame => ({
       kind: "rejected",

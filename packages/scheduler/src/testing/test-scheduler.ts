@@ -72,6 +72,7 @@ export function createTestIdentity(): ServerIdentity {
 export async function startTestScheduler(
   ports: SchedulerPorts,
   timing: Partial<SchedulerTiming> = {},
+  timeZone = "UTC",
 ): Promise<TestScheduler> {
   const logged: string[] = [];
   const metrics = createMetrics();
@@ -83,7 +84,7 @@ export async function startTestScheduler(
     ...ports,
     random: createSeededRandom(1),
     serverIdentity: identity,
-    timeZone: "UTC",
+    timeZone,
     address: () => `http://127.0.0.1:${port}`,
     log: logInto(logged),
     metrics,
