@@ -79,6 +79,11 @@ async function lendMachine(url: string): Promise<void> {
   });
   await asked.line(/Hello there/);
   await asked.line(/attic/);
+  const quota = run(["quota"], { ...here, COOP_API_KEY: key });
+  await quota.line(/Limit: [\d,]+, an equal share of the [\d,]+ that the fleet can make, by 2 members/);
+  const limited = run(["members", "set", "maja", "--quota", "5000", "--jobs-at-once", "2"], here);
+  await limited.line(/Limit: 5,000, set by an operator/);
+  await limited.line(/Jobs at once: 0 of 2/);
   expect(await agent.stop()).toBe(0);
 }
 

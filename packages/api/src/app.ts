@@ -12,7 +12,7 @@ import { getModel, listModels } from "./dialects/openai/models.ts";
 import { createFleetView } from "./fleet-view.ts";
 import { createFollowing } from "./following.ts";
 import { createKeyUse } from "./key-use.ts";
-import { createLimitsOf } from "./member-limits.ts";
+import { createMemberLimits } from "./member-limits.ts";
 import { createMonthReading } from "./month-reading.ts";
 import { openapiRoutes } from "./openapi/routes.ts";
 import { adminRoutes } from "./routes/admin.ts";
@@ -41,7 +41,7 @@ export function createApi(deps: ApiDeps): Api {
   const fleet = createFleetView({ clock: deps.clock, board: deps.board, maxAgeMs: defaults.fleetMaxAgeMs });
   const calendar = createCalendar(deps.settings.timeZone);
   const following = createFollowing({ ...deps, ...defaults });
-  const limitsOf = createLimitsOf({
+  const { limitsOf, forgetShare } = createMemberLimits({
     ...deps,
     quotas: deps.settings.quotas,
     maxAgeMs: defaults.shareMaxAgeMs,
@@ -70,7 +70,7 @@ export function createApi(deps: ApiDeps): Api {
   const reports = { ...deps, calendar, reading: createMonthReading({ ...deps, limitsOf }) };
   app.get("/v1/usage", ownUsage(reports));
   app.get("/v1/statement", ownStatement(reports));
-  app.use("/admin/*", member, operatorsOnly, audited(deps));
+  app.use("/admin/*", member, operatorsOnly, audited(deps), afterChanges(forgetShare));
   app.route("/admin/audit", auditRoutes(deps));
   app.get("/admin/settings", settingsInForce(deps));
   app.get("/admin/usage", anyUsage(reports));
@@ -81,6 +81,14 @@ export function createApi(deps: ApiDeps): Api {
   app.route("/", openapiRoutes(deps));
   return { app, stop: following.stop };
 }
+
+/** Says so when a request that may have changed something was answered. */
+const afterChanges =
+  (changed: () => void) =>
+  async (c: ApiContext, next: () => Promise<void>): Promise<void> => {
+    await next();
+    if (c.req.method !== "GET") changed();
+  };
 
 /** One line and one measurement for each answered request; a stream is answered when it is over. */
 function measure({ clock, log, metrics }: ApiDeps) {

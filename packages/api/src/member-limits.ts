@@ -23,10 +23,22 @@ export interface MemberLimitsDeps {
   readonly maxAgeMs: number;
 }
 
+export interface KnownLimits {
+  readonly limitsOf: LimitsOf;
+  /** Members or nodes have changed: whoever asks next meets them as they are. */
+  forgetShare(): void;
+}
+
 const NO_SHARE: FleetShare = { capacityTokens: null, members: 0 };
 
 /** Asks the stores only for who follows the fleet's share, and then once for everyone who asks in `maxAgeMs`. */
-export function createLimitsOf({ clock, members, nodes, quotas, maxAgeMs }: MemberLimitsDeps): LimitsOf {
+export function createMemberLimits({
+  clock,
+  members,
+  nodes,
+  quotas,
+  maxAgeMs,
+}: MemberLimitsDeps): KnownLimits {
   let last: { readonly atMs: number; readonly share: Promise<FleetShare> } | null = null;
 
   const read = async (): Promise<FleetShare> => {
@@ -47,6 +59,11 @@ export function createLimitsOf({ clock, members, nodes, quotas, maxAgeMs }: Memb
     return reading.share;
   };
 
-  return async ({ limits }) =>
-    effectiveLimits(limits, quotas, followsShare(limits, quotas) ? await share() : NO_SHARE);
+  return {
+    limitsOf: async ({ limits }) =>
+      effectiveLimits(limits, quotas, followsShare(limits, quotas) ? await share() : NO_SHARE),
+    forgetShare: () => {
+      last = null;
+    },
+  };
 }

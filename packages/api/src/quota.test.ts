@@ -2,6 +2,7 @@ import { asNodeId, DEFAULT_LIMITS, DEFAULT_SETTINGS, holdTokens } from "@coop/co
 import type { JobSpec, MemberLimits, QuotaSettings } from "@coop/core";
 import { problemSchema, quotaSchema } from "@coop/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { ApiDefaults } from "./deps.ts";
 import { resetText } from "./limit-headers.ts";
 import { eventually } from "./testing/eventually.ts";
 import { chatBody, createWorld } from "./testing/world.ts";
@@ -44,8 +45,13 @@ function gated(): { readonly open: () => void; readonly specs: readonly JobSpec[
 }
 
 /** A world whose co-op has other settings, and a node of Olga's that says what it can make. */
-async function sharing(quotas: Partial<QuotaSettings>, offers: readonly number[]): Promise<void> {
+async function sharing(
+  quotas: Partial<QuotaSettings>,
+  offers: readonly number[],
+  defaults: Partial<ApiDefaults> = {},
+): Promise<void> {
   world = await createWorld({
+    defaults,
     replace: ({ settings }) => ({
       settings: { ...settings, quotas: { ...DEFAULT_SETTINGS.quotas, ...quotas } },
     }),
@@ -147,6 +153,17 @@ describe("the month", () => {
     world.clock.advance(1);
     await quotaOf(world.bob.key);
     expect(asked).toBe(2);
+  });
+
+  test("is another as soon as an operator has changed who shares it", async () => {
+    await sharing({}, [30_000], { shareMaxAgeMs: 60_000 });
+    expect(await quotaOf(world.bob.key)).toMatchObject({ limitTokens: 10_000 });
+    const asOperator = async (path: string, body: unknown): Promise<Response> =>
+      world.post(`/admin/members${path}`, body, { key: world.operator.key });
+    expect((await asOperator("", { name: "cy" })).status).toBe(201);
+    expect(await quotaOf(world.bob.key)).toMatchObject({ limitTokens: 7_500 });
+    await asOperator("/ada/disable", {});
+    expect(await quotaOf(world.bob.key)).toMatchObject({ limitTokens: 10_000 });
   });
 });
 
