@@ -7,17 +7,20 @@ import type {
   AttemptStore,
   AuditLog,
   Clock,
+  Erasures,
   FleetBoard,
   JobDesk,
   Leadership,
   Log,
   MemberStore,
   NodeRegistry,
+  OutputLog,
   WakeUps,
 } from "@coop/core";
 import {
   createManualClock,
   createMemoryAuditLog,
+  createMemoryErasures,
   createMemoryFleetBoard,
   createMemoryJobStore,
   createMemoryLeadership,
@@ -40,6 +43,8 @@ export interface ContractPorts {
   readonly accounting: Accounting;
   readonly attempts: AttemptStore;
   readonly audit: AuditLog;
+  readonly erasures: Erasures;
+  readonly output: OutputLog;
 }
 
 /** One kind of store under contract. */
@@ -58,8 +63,10 @@ async function memory(): Promise<ContractStore> {
       const leadership = createMemoryLeadership(clock);
       const wakeUps = createMemoryWakeUps();
       const members = createMemoryMemberStore();
+      const nodes = createMemoryNodeRegistry(wakeUps.publish);
+      const output = createMemoryOutputLog();
       const jobs = createMemoryJobStore({
-        output: createMemoryOutputLog(),
+        output,
         serves: members.serves,
         onWake: wakeUps.publish,
       });
@@ -71,7 +78,9 @@ async function memory(): Promise<ContractStore> {
         accounting: jobs.accounting,
         attempts: jobs,
         audit: createMemoryAuditLog(),
-        nodes: createMemoryNodeRegistry(wakeUps.publish),
+        nodes,
+        erasures: createMemoryErasures({ members, nodes, jobs }),
+        output,
         board: createMemoryFleetBoard(leadership.fence),
         [Symbol.asyncDispose]: async () => {},
       };

@@ -40,6 +40,7 @@ export * from "./ports/server-identity.ts";
 export * from "./ports/log.ts";
 export * from "./ports/usage.ts";
 export * from "./ports/audit-log.ts";
+export * from "./ports/erasures.ts";
 export * from "./audit/chain.ts";
 export * from "./ports/accounting.ts";
 export * from "./settings.ts";

@@ -33,6 +33,10 @@ const ONE = {
   memberNames: "member-names",
   /** Hash: when a disabled member was disabled, ms, by id. */
   disabledMembers: "disabled-members",
+  /** Hash: when the erasure of a member began, ms, by id. */
+  erasedMembers: "erased-members",
+  /** Set: ids of members whose erasure began and did not end. */
+  erasing: "erasing",
   /** Set: ids of all nodes that ever joined. */
   nodes: "nodes",
   /** String: the fleet snapshot, JSON. */
@@ -98,6 +102,8 @@ export function createKeys(prefix: string) {
     audit: one("audit"),
     members: one("members"),
     disabledMembers: one("disabledMembers"),
+    erasedMembers: one("erasedMembers"),
+    erasing: one("erasing"),
     nodes: one("nodes"),
     fleet: one("fleet"),
     wakeChannel: one("wake"),
@@ -117,6 +123,9 @@ export function createKeys(prefix: string) {
     apiKey: (id: string) => many("apiKey", id),
     memberKeys: (member: string) => many("memberKeys", member),
     node: (node: string) => many("node", node),
+    nodeNames: (owner: string) => many("nodeNames", owner),
+    /** Pattern of every key under the prefix. */
+    everything: `${prefix}:*`,
     joinToken: (id: string) => many("joinToken", id),
   };
 }

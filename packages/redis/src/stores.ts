@@ -5,6 +5,7 @@ import {
   type AttemptStore,
   type AuditLog,
   type Clock,
+  type Erasures,
   type FleetBoard,
   type JobDesk,
   type Leadership,
@@ -22,6 +23,7 @@ import { createAuditLog } from "./audit-log.ts";
 import { openConnection, type ConnectionUse } from "./connection.ts";
 import { requireFitRedis } from "./fitness.ts";
 import { createAccounting } from "./accounting.ts";
+import { createErasures } from "./erasures.ts";
 import { createFleetBoard } from "./fleet-board.ts";
 import { createJobStore } from "./job-store.ts";
 import { createKeys, DEFAULT_PREFIX } from "./keys.ts";
@@ -60,6 +62,7 @@ export interface Stores extends AsyncDisposable {
   readonly nodes: NodeRegistry;
   readonly ledger: LedgerReader;
   readonly audit: AuditLog;
+  readonly erasures: Erasures;
   readonly accounting: Accounting;
   readonly usage: UsageReader;
   readonly board: FleetBoard;
@@ -102,13 +105,17 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
     const policy = { ...defaultStorePolicy, ...options.policy };
     const runForDesk = createScripts(desk, prefix, policy);
     const runForScheduler = createScripts(scheduler, prefix, policy);
+    const jobDesk = createJobStore({ redis: desk, prefix, vault, policy });
+    const members = createMemberStore(desk, keys, runForDesk);
+    const nodes = createNodeRegistry(desk, keys, runForDesk);
     return {
-      desk: createJobStore({ redis: desk, prefix, vault, policy }),
+      desk: jobDesk,
+      members,
+      nodes,
+      erasures: createErasures({ redis: desk, keys, run: runForDesk, members, nodes, desk: jobDesk }),
       attempts: createJobStore({ redis: scheduler, prefix, vault, policy }),
       output: createOutputLog({ redis: desk, subscriber, prefix, vault }),
       wakeUps: createWakeUps(() => connect("steady", "wake"), keys.wakeChannel, log),
-      members: createMemberStore(desk, keys, runForDesk),
-      nodes: createNodeRegistry(desk, keys, runForDesk),
       ledger: createLedgerReader(desk, keys, runForDesk, policy.nodeAccountKeptMs),
       accounting: createAccounting(desk, keys, runForDesk),
       usage: createUsageReader(desk, keys),

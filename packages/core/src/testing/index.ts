@@ -13,3 +13,4 @@ export * from "./memory-output-log.ts";
 export * from "./memory-job-store.ts";
 export * from "./json-paths.ts";
 export * from "./memory-audit-log.ts";
+export * from "./memory-erasures.ts";

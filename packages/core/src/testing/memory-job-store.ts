@@ -24,6 +24,8 @@ export interface MemoryJobStore extends JobDesk, AttemptStore {
   ledger(): readonly LedgerEntry[];
   /** The same, as operators read it. */
   readonly books: LedgerReader;
+  /** Removes prompt and output of a job that has ended; false when it has not. `everything`: labels too, and from lists. */
+  forget(job: JobId, what: "content" | "everything"): boolean;
   readonly accounting: Accounting;
   readonly usage: UsageReader;
 }
@@ -42,6 +44,7 @@ export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobS
   const { output, onWake = () => undefined, serves = () => true } = options;
   const policy: StorePolicy = { ...defaultStorePolicy, ...options.policy };
   const jobs = new Map<JobId, MemoryJob>();
+  const unlisted = new Set<JobId>();
   const accounts = createMemoryAccounts();
   const ledger: LedgerEntry[] = [];
   const fence = { current: 0 };
@@ -82,10 +85,23 @@ export function createMemoryJobStore(options: MemoryJobStoreOptions): MemoryJobS
     accounting: createMemoryAccounting({ jobs, accounts, usage, settlement, ledger }),
     usage: usage.reader,
 
+    forget(id, what) {
+      const job = jobs.get(id);
+      if (job === undefined || !isTerminal(job.state)) return false;
+      output.clear(id);
+      const bare = { ...job, payload: "" };
+      const { spec } = job;
+      jobs.set(id, what === "content" ? bare : { ...bare, spec: { ...spec, session: null }, metadata: {} });
+      if (what === "everything") unlisted.add(id);
+      return true;
+    },
+
     admit: async (request) => admit(request),
     read,
     async list(member, { limit, cursor }) {
-      const own = [...jobs.values()].filter((job) => job.spec.member === member).map(({ spec }) => spec.id);
+      const own = [...jobs.values()]
+        .filter(({ spec }) => spec.member === member && !unlisted.has(spec.id))
+        .map(({ spec }) => spec.id);
       const older = own.filter((id) => cursor === null || id < cursor).sort((a, b) => (a < b ? 1 : -1));
       const page = older.slice(0, limit);
       const records = await Promise.all(page.map(read));

@@ -6,6 +6,8 @@ import type { MemberId } from "../terms.ts";
 export interface MemoryMemberStore extends MemberStore {
   /** Whether no key of the member is refused because it was revoked or the member disabled. */
   serves(member: MemberId, key: string): boolean;
+  /** Removes the member's keys, as erasing the member does. */
+  forgetKeys(member: MemberId): void;
 }
 
 export function createMemoryMemberStore(): MemoryMemberStore {
@@ -30,6 +32,9 @@ export function createMemoryMemberStore(): MemoryMemberStore {
   return {
     serves: (member, key) =>
       (members.get(member)?.disabledAtMs ?? null) === null && (keys.get(key)?.revokedAtMs ?? null) === null,
+    forgetKeys(member) {
+      for (const key of keys.values()) if (key.member === member) keys.delete(key.id);
+    },
     async addMember(member) {
       const taken = members.has(member.id) || [...members.values()].some(({ name }) => name === member.name);
       if (!taken) members.set(member.id, member);

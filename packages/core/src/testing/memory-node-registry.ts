@@ -2,8 +2,16 @@ import type { Wake } from "../ports/job-store.ts";
 import type { JoinToken, NodeRegistration, NodeRegistry } from "../ports/membership.ts";
 import type { MemberId, NodeId } from "../terms.ts";
 
+/** A node registry in memory, with what erasing a member does to it. */
+export interface MemoryNodeRegistry extends NodeRegistry {
+  /** Gives a node another name. */
+  rename(node: NodeId, name: string): void;
+  /** Removes the member's join tokens. */
+  forgetTokens(member: MemberId): void;
+}
+
 /** @param publish is told of a revoked node, as the memory wake-ups' `publish` wants to be */
-export function createMemoryNodeRegistry(publish: (wake: Wake) => void): NodeRegistry {
+export function createMemoryNodeRegistry(publish: (wake: Wake) => void): MemoryNodeRegistry {
   const tokens = new Map<string, { readonly token: JoinToken; readonly used: boolean }>();
   const nodes = new Map<NodeId, NodeRegistration>();
 
@@ -20,6 +28,13 @@ export function createMemoryNodeRegistry(publish: (wake: Wake) => void): NodeReg
   };
 
   return {
+    rename(id, name) {
+      const node = nodes.get(id);
+      if (node !== undefined) nodes.set(id, { ...node, name });
+    },
+    forgetTokens(member) {
+      for (const [id, { token }] of tokens) if (token.member === member) tokens.delete(id);
+    },
     async addJoinToken(token) {
       tokens.set(token.id, { token, used: false });
     },
