@@ -117,10 +117,12 @@ function pooledMeans(jobs: readonly BoundedJob[], prices: Prices): Means {
       size = Math.min(size, (prices.get(node.index) ?? 0) * (worksS[place] ?? Infinity));
     return { arrivalS, size };
   });
-  const weights = jobs.map(({ bestS }) => 1 / bestS);
+  const leastS = jobs.map(({ aloneS }) => aloneS);
+  const alike = jobs.map(() => 1);
+  const byBest = jobs.map(({ bestS }) => 1 / bestS);
   return {
-    latencyS: srptMeanLatencyS(priced, speed),
-    slowdown: weightedMeanLatency(priced, weights, speed),
+    latencyS: Math.max(srptMeanLatencyS(priced, speed), weightedMeanLatency(priced, alike, leastS, speed)),
+    slowdown: weightedMeanLatency(priced, byBest, leastS, speed),
   };
 }
 

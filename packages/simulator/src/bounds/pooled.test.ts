@@ -22,7 +22,12 @@ describe("shortest remaining first on one machine", () => {
 
 test("of jobs of one size the weightier is worth more", () => {
   // Served 0-2 and 2-4: ends at 2 with weight 3, at 4 with weight 1.
-  expect(weightedMeanLatency([job(0, 2), job(0, 2)], [1, 3], 1)).toBeCloseTo((3 * 2 + 4) / 2, 12);
+  expect(weightedMeanLatency([job(0, 2), job(0, 2)], [1, 3], [0, 0], 1)).toBeCloseTo((3 * 2 + 4) / 2, 12);
+});
+
+test("a job that takes its time ends half of it after the mean moment of its service", () => {
+  // Served at 0-1 in thought; a real job of at least 6 s cannot have its mean moment at 0.5 and end before 3.5.
+  expect(weightedMeanLatency([job(0, 1)], [1], [6], 1)).toBeCloseTo(3.5, 12);
 });
 
 /** Small enough to try every order of starting without interruption. */
@@ -70,7 +75,7 @@ describe("no order of whole jobs beats", () => {
         const srpt = srptMeanLatencyS(jobs, 1);
         expect(srpt).toBeLessThanOrEqual(bestOrder(jobs, () => 1) + 1e-9);
         const ones = jobs.map(() => 1);
-        expect(weightedMeanLatency(jobs, ones, 1)).toBeLessThanOrEqual(srpt + 1e-9);
+        expect(weightedMeanLatency(jobs, ones, [], 1)).toBeLessThanOrEqual(srpt + 1e-9);
       }),
       { numRuns: 40 },
     );
@@ -80,7 +85,7 @@ describe("no order of whole jobs beats", () => {
     fc.assert(
       fc.property(workloads, (jobs) => {
         const weights = jobs.map(({ weight }) => weight);
-        const bound = weightedMeanLatency(jobs, weights, 1);
+        const bound = weightedMeanLatency(jobs, weights, [], 1);
         expect(bound).toBeLessThanOrEqual(bestOrder(jobs, ({ weight }) => weight) + 1e-9);
       }),
       { numRuns: 40 },
@@ -94,7 +99,7 @@ describe("no order of whole jobs beats", () => {
         const ones = atOnce.map(() => 1);
         const best = bestOrder(atOnce, () => 1);
         expect(srptMeanLatencyS(atOnce, 1)).toBeCloseTo(best, 9);
-        expect(weightedMeanLatency(atOnce, ones, 1)).toBeCloseTo(best, 9);
+        expect(weightedMeanLatency(atOnce, ones, [], 1)).toBeCloseTo(best, 9);
       }),
       { numRuns: 40 },
     );

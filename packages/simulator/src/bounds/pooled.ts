@@ -74,13 +74,15 @@ export function srptMeanLatencyS(jobs: readonly PooledJob[], speed: number): num
 }
 
 /**
- * Lower bound of the mean of `weight x (end - arrival)` over all schedules of the pooled machine. By the linear
- * program of Goemans over mean busy times: served by weight over size, a job ends no earlier than the mean moment
- * of its service plus half its size. `weights` by the index of `jobs`.
+ * Lower bound of the mean of `weight x (end - arrival)` over all schedules of the pooled machine whose jobs take
+ * some time at least, however fast the machine. By the linear program of Goemans over mean busy times: served by
+ * weight over size, no weighted sum of the mean moments of service is less; and a job ends after that mean moment
+ * by half of the least time it takes. `weights` and `leastS` by the index of `jobs`.
  */
 export function weightedMeanLatency(
   jobs: readonly PooledJob[],
   weights: ArrayLike<number>,
+  leastS: ArrayLike<number>,
   speed: number,
 ): number {
   const size = (job: number): number => jobs[job]?.size ?? 0;
@@ -97,7 +99,8 @@ export function weightedMeanLatency(
   for (const [job, { arrivalS }] of jobs.entries()) {
     const serviceS = size(job) / speed;
     const meanMomentS = serviceS > 0 ? (moments[job] ?? 0) / serviceS : (endS[job] ?? 0);
-    sum += (weights[job] ?? 0) * (meanMomentS + serviceS / 2 - arrivalS);
+    const afterS = Math.max(serviceS, leastS[job] ?? 0) / 2;
+    sum += (weights[job] ?? 0) * (meanMomentS + afterS - arrivalS);
   }
   return jobs.length === 0 ? 0 : sum / jobs.length;
 }

@@ -9,8 +9,9 @@ import type { Router } from "./node-queues.ts";
  * the one with the fewest jobs in flight. A node's latency is the median of what jobs lately took that found about
  * as many in flight as there are now.
  *
- * Kinder than the paper in two ways: every node is probed for every job, without delay; and as jobs here differ a
- * thousandfold in length, latencies are kept in multiples of the job's time alone on the node.
+ * Kinder than the paper in three ways: every node is probed for every job, without delay; jobs in flight count per
+ * slot, as nodes differ in size; and as jobs differ a thousandfold in length, latencies are kept in multiples of the
+ * job's time alone on the node.
  */
 export const prequal: PolicyMaker = {
   name: "prequal",
@@ -23,14 +24,14 @@ export const prequal: PolicyMaker = {
       const probed: number[] = [];
       return {
         route(job, nodes, load) {
-          for (const node of nodes) probed.push(load.inFlight(node));
+          const perSlot = (node: NodeState): number => load.inFlight(node) / node.slots;
+          for (const node of nodes) probed.push(perSlot(node));
           probed.splice(0, probed.length - PROBES_KEPT);
           const limit = quantile(probed, HOT_QUANTILE);
-          const cold = nodes.filter((node) => load.inFlight(node) <= limit);
+          const cold = nodes.filter((node) => perSlot(node) <= limit);
           const estimateS = (node: NodeState): number =>
             latencies.of(node, load.inFlight(node)) * load.aloneS(job, node);
-          const chosen =
-            cold.length > 0 ? leastBy(cold, estimateS, random) : leastBy(nodes, load.inFlight, random);
+          const chosen = cold.length > 0 ? leastBy(cold, estimateS, random) : leastBy(nodes, perSlot, random);
           latencies.sent(job.id, chosen, load.inFlight(chosen), load.aloneS(job, chosen));
           return chosen;
         },

@@ -1,8 +1,9 @@
-import { asMemberId, asNodeId, findModelRow, priorCapacity, residentBytesOf } from "@coop/core";
+import { asJobId, asMemberId, asNodeId, findModelRow, priorCapacity, residentBytesOf } from "@coop/core";
 import { findMachineProfile } from "@coop/core";
 import { buildJobSpec } from "@coop/core/testing";
 import type { SimFleet, SimModel, SimNode } from "../world/fleet.ts";
 import type { SimJob } from "../world/job.ts";
+import { WORLD_START_MS } from "../world/world.ts";
 
 function found<T>(value: T | null | undefined, name: string): T {
   if (value === null || value === undefined) throw new Error(`broken invariant: the catalogue has ${name}`);
@@ -67,6 +68,9 @@ export function buildSimJob(index: number, changes: Partial<Omit<SimJob, "index"
     index,
     arrivalS: index,
     spec: buildJobSpec({
+      id: asJobId(`job_${index}`),
+      submittedAtMs: WORLD_START_MS + (changes.arrivalS ?? index) * 1000,
+      deadlineMs: WORLD_START_MS + 1e12,
       target: { kind: "tier", tier: "edge" },
       promptTokens,
       promptTokensMax: promptTokens,
