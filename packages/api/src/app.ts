@@ -4,7 +4,7 @@ import { Hono } from "hono";
 import { routePath } from "hono/route";
 import { createAdmission } from "./admission.ts";
 import { audited } from "./audit/audited.ts";
-import { authenticate, operatorsOnly } from "./authenticate.ts";
+import { authenticate, createAuthentication, operatorsOnly } from "./authenticate.ts";
 import type { ApiContext, ApiDeps, ApiEnv } from "./deps.ts";
 import { chatCompletions } from "./dialects/openai/chat.ts";
 import { embeddings } from "./dialects/openai/embeddings.ts";
@@ -15,16 +15,22 @@ import { createKeyUse } from "./key-use.ts";
 import { createMemberLimits } from "./member-limits.ts";
 import { createMonthReading } from "./month-reading.ts";
 import { openapiRoutes } from "./openapi/routes.ts";
+import { createSessionCookie } from "./page/cookie.ts";
+import { createPulse } from "./page/pulse.ts";
+import { pageRoutes } from "./page/routes.ts";
+import { createSessions } from "./page/session.ts";
 import { adminRoutes } from "./routes/admin.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { fleetRoutes } from "./routes/fleet.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { installRoutes } from "./routes/install.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { join } from "./routes/join.ts";
 import { anyStatement, ownStatement } from "./routes/statement.ts";
 import { anyUsage, ownUsage } from "./routes/usage.ts";
 import { settingsInForce } from "./routes/settings.ts";
 import { problemBody, problemHeaders, ProblemError } from "./problem.ts";
+import { takeStock } from "./take-stock.ts";
 
 export interface Api {
   readonly app: Hono<ApiEnv>;
@@ -59,7 +65,10 @@ export function createApi(deps: ApiDeps): Api {
     ),
   );
 
-  const member = authenticate({ ...deps, keyUse: createKeyUse(deps) });
+  const sessions = createSessions(deps.pepper);
+  const cookie = createSessionCookie(deps.publicUrl);
+  const authentication = createAuthentication({ ...deps, sessions, cookie });
+  const member = authenticate(authentication, createKeyUse(deps));
   app.use("/v1/*", member);
   app.post("/v1/chat/completions", chatCompletions(attached));
   app.post("/v1/embeddings", embeddings(attached));
@@ -77,8 +86,12 @@ export function createApi(deps: ApiDeps): Api {
   app.get("/admin/statement", anyStatement(reports));
   app.route("/admin", adminRoutes({ ...deps, calendar, limitsOf }));
   app.post(JOIN_PATH, join(deps));
-  app.route("/", healthRoutes(deps));
+  const stock = { ...deps, calendar, fleet, limitsOf, membersShown: deps.metricsOfMembers };
+  app.route("/", healthRoutes({ ...deps, takeStock: () => takeStock(stock) }));
   app.route("/", openapiRoutes(deps));
+  app.route("/", installRoutes(deps));
+  const pulse = createPulse({ fleet, agentVersion: deps.agentPackage?.version ?? null });
+  app.route("/", pageRoutes({ ...deps, ...defaults, calendar, authentication, sessions, cookie, pulse }));
   return { app, stop: following.stop };
 }
 
@@ -111,8 +124,11 @@ function measure({ clock, log, metrics }: ApiDeps) {
 }
 
 /** Refusals as they are, a world that fails as 503, and a bug as 500 with nothing of it but in the log. */
-function answerError({ log }: ApiDeps, error: Error, c: ApiContext): Response {
+function answerError({ log, metrics }: ApiDeps, error: Error, c: ApiContext): Response {
   const problem = asProblem(error);
+  if (c.req.method === "POST" && c.req.path.startsWith("/v1/")) {
+    metrics.jobRefused(problem?.details.code ?? "internal_error");
+  }
   if (problem === null) {
     log.error({ route: routePath(c, -1), name: error.name, stack: error.stack }, "a request failed on a bug");
     return c.json(

@@ -3,23 +3,50 @@ import type { MiddlewareHandler } from "hono";
 import { parseKey, secretMatches } from "./api-key.ts";
 import type { ApiContext, ApiEnv, Caller } from "./deps.ts";
 import type { KeyUse } from "./key-use.ts";
+import { assertFromOwnPage } from "./page/cookie.ts";
+import type { SessionCookie } from "./page/cookie.ts";
+import type { Sessions } from "./page/session.ts";
 import { ProblemError } from "./problem.ts";
 
-export interface AuthenticateDeps {
+export interface AuthenticationDeps {
   readonly members: MemberStore;
   readonly pepper: Uint8Array;
   readonly clock: Clock;
-  readonly keyUse: KeyUse;
+  readonly sessions: Sessions;
+  readonly cookie: SessionCookie;
 }
 
-/**
- * Lets in who holds a key, as `Authorization: Bearer` or `x-api-key`. Every request asks the store, so that
- * a revocation acts at once; a mistyped key is refused without asking.
- */
-export function authenticate(deps: AuthenticateDeps): MiddlewareHandler<ApiEnv> {
+/** Finds out who calls. Every answer asks the store, so that a revocation acts at once. */
+export interface Authentication {
+  /** @throws ProblemError for what is no key that serves; a mistyped one is refused without asking */
+  byKey(text: string): Promise<Caller>;
+  /** Whom the page's session stands for; null without one. @throws ProblemError when its key no longer serves, or another site asks */
+  bySession(c: ApiContext): Promise<Caller | null>;
+}
+
+export function createAuthentication(deps: AuthenticationDeps): Authentication {
+  return {
+    byKey: (text) => identify(deps, text),
+    async bySession(c) {
+      const session = deps.cookie.read(c);
+      const keyId = session === null ? null : deps.sessions.open(session, deps.clock.now());
+      if (keyId === null) return null;
+      assertFromOwnPage(c);
+      const known = await deps.members.key(keyId);
+      const refused = known === null ? unknownKey() : refusalOf(known, deps.clock.now());
+      if (refused !== null) throw refused;
+      return known;
+    },
+  };
+}
+
+/** Lets in who holds a key, as `Authorization: Bearer` or `x-api-key`, or is signed in on the co-op's page. */
+export function authenticate(authentication: Authentication, keyUse: KeyUse): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    const caller = await identify(deps, presentedKey(c));
-    deps.keyUse.note(caller.key);
+    const text = presentedKey(c);
+    const caller =
+      (text === null ? await authentication.bySession(c) : null) ?? (await authentication.byKey(text ?? ""));
+    keyUse.note(caller.key);
     c.set("caller", caller);
     await next();
   };
@@ -41,8 +68,8 @@ function presentedKey(c: ApiContext): string | null {
   return bearer?.[1] ?? c.req.header("x-api-key")?.trim() ?? null;
 }
 
-async function identify(deps: AuthenticateDeps, text: string | null): Promise<Caller> {
-  if (text === null || text === "") {
+async function identify(deps: AuthenticationDeps, text: string): Promise<Caller> {
+  if (text === "") {
     throw refusal(
       "missing_api_key",
       "No API key. Send `Authorization: Bearer coop_...` or `x-api-key: coop_...`.",
@@ -57,15 +84,15 @@ async function identify(deps: AuthenticateDeps, text: string | null): Promise<Ca
   }
   const known = await deps.members.key(parts.id);
   if (known === null || !secretMatches(deps.pepper, parts.secret, known.key.digest)) {
-    throw refusal(
-      "unknown_api_key",
-      "This API key is not known here. Ask an operator of this co-op for one.",
-    );
+    throw unknownKey();
   }
   const refused = refusalOf(known, deps.clock.now());
   if (refused !== null) throw refused;
   return known;
 }
+
+const unknownKey = (): ProblemError =>
+  refusal("unknown_api_key", "This API key is not known here. Ask an operator of this co-op for one.");
 
 /** Why a known key does not serve; null when it does. */
 export function refusalOf({ key, member }: Caller, nowMs: number): ProblemError | null {

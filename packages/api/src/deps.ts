@@ -1,4 +1,5 @@
 import type {
+  AgentPackage,
   Accounting,
   Clock,
   CoopSettings,
@@ -80,12 +81,21 @@ export interface ApiDeps {
   readonly board: FleetBoard;
   readonly audit: AuditTrail;
   readonly serverIdentity: ServerIdentity;
+  /** The agent that this server hands to machines that join; null when it has none. */
+  readonly agentPackage: AgentPackage | null;
   /** Key of the HMAC under which secrets are stored. */
   readonly pepper: Uint8Array;
   /** Address that members and nodes use, known once the server listens. */
   readonly publicUrl: () => string;
   readonly log: Log;
-  readonly metrics: Pick<Metrics, "httpRequest" | "render" | "contentType">;
+  readonly metrics: Pick<
+    Metrics,
+    "httpRequest" | "jobRefused" | "showFleet" | "showMembers" | "render" | "contentType"
+  >;
+  /** Who sends it as a bearer token may read the metrics from elsewhere; null: this machine only. */
+  readonly metricsToken: string | null;
+  /** Whether the metrics tell what each member used. */
+  readonly metricsOfMembers: boolean;
   readonly pendingCaps: PendingCaps;
   readonly settings: CoopSettings;
   readonly defaults: ApiDefaults;

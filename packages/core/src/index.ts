@@ -37,6 +37,7 @@ export * from "./ports/membership.ts";
 export * from "./ports/fleet-board.ts";
 export * from "./ports/leadership.ts";
 export * from "./ports/server-identity.ts";
+export * from "./ports/agent-package.ts";
 export * from "./ports/log.ts";
 export * from "./ports/usage.ts";
 export * from "./ports/audit-log.ts";

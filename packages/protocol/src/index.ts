@@ -20,3 +20,4 @@ export * from "./openai-request.ts";
 export * from "./openai-answer.ts";
 export * from "./usage.ts";
 export * from "./statement.ts";
+export * from "./agent-package.ts";

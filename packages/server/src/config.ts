@@ -27,6 +27,12 @@ export interface ServerConfig {
   readonly machineTimeZone: string;
   /** Takes the place of the time zone in `coop.yaml`; null: nothing does. */
   readonly timeZone: string | null;
+  /** The agent to hand out, an npm tarball; null: the one that was built beside this server, if any. */
+  readonly agentPackage: string | null;
+  /** Who sends it as a bearer token may read the metrics from elsewhere; null: this machine only. */
+  readonly metricsToken: string | null;
+  /** Whether the metrics tell what each member used, by the member's id. */
+  readonly metricsOfMembers: boolean;
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
 
@@ -46,6 +52,9 @@ const environmentSchema = z.object({
   REDIS_URL: z.string().min(1).optional(),
   COOP_SETTINGS: z.string().min(1).optional(),
   COOP_TIME_ZONE: z.string().optional(),
+  COOP_AGENT_PACKAGE: z.string().min(1).optional(),
+  COOP_METRICS_TOKEN: z.string().min(16, "must have 16 characters or more").optional(),
+  COOP_METRICS_OF_MEMBERS: z.stringbool({ error: "must be yes or no" }).default(true),
   COOP_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
 
@@ -93,6 +102,9 @@ export function readConfig(
     settingsPath: values.COOP_SETTINGS ?? join(home, SETTINGS_FILE),
     machineTimeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     timeZone,
+    agentPackage: values.COOP_AGENT_PACKAGE ?? null,
+    metricsToken: values.COOP_METRICS_TOKEN ?? null,
+    metricsOfMembers: values.COOP_METRICS_OF_MEMBERS,
     logLevel: values.COOP_LOG_LEVEL,
   };
 }

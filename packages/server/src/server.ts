@@ -14,6 +14,7 @@ import type { Vault } from "@coop/redis";
 import { createScheduler } from "@coop/scheduler";
 import type { Scheduler, SchedulerTiming } from "@coop/scheduler";
 import { Hono } from "hono";
+import { loadAgentPackage } from "./agent-package.ts";
 import type { ServerConfig } from "./config.ts";
 import { ensureOperatorKey } from "./operator.ts";
 import { loadSecrets } from "./secrets.ts";
@@ -89,6 +90,9 @@ export async function startServer(
         clock: systemClock,
         ids,
         serverIdentity: identity,
+        agentPackage: await loadAgentPackage(config.agentPackage),
+        metricsToken: config.metricsToken,
+        metricsOfMembers: config.metricsOfMembers,
         pepper,
         publicUrl,
         log,

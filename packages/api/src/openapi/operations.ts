@@ -1,4 +1,4 @@
-import { JOIN_PATH } from "@coop/protocol";
+import { AGENT_PACKAGE_INFO_PATH, AGENT_PACKAGE_PATH, JOIN_PATH } from "@coop/protocol";
 import { ADMINISTRATION } from "./administration.ts";
 import { OVERSIGHT } from "./audit.ts";
 import { INFERENCE } from "./inference.ts";
@@ -77,10 +77,34 @@ const OTHERS: readonly Operation[] = [
     path: "/metrics",
     id: "getMetrics",
     group: "Server",
-    summary: "What the server measured, for Prometheus; to its own machine only.",
+    summary:
+      "What the server measured, for Prometheus; to its own machine, and to who sends the token for metrics.",
     access: "anyone",
     answers: [{ status: 200, description: "Metrics as text.", contents: [{ type: "text/plain" }] }],
-    problems: [403, 500],
+    problems: [401, 403, 500],
+  },
+  {
+    method: "get",
+    path: AGENT_PACKAGE_PATH,
+    id: "getAgentPackage",
+    group: "Nodes",
+    summary: "The agent as an npm tarball, for machines that join with one line.",
+    access: "anyone",
+    answers: [
+      { status: 200, description: "The tarball.", contents: [{ type: "application/gzip" }] },
+      { status: 304, description: "It is the one that If-None-Match names." },
+    ],
+    problems: [404, 500],
+  },
+  {
+    method: "get",
+    path: AGENT_PACKAGE_INFO_PATH,
+    id: "getAgentPackageInfo",
+    group: "Nodes",
+    summary: "Version and digest of that agent, signed by the server.",
+    access: "anyone",
+    answers: [json("AgentPackage", "What the server vouches for.")],
+    problems: [404, 500],
   },
   {
     method: "get",

@@ -1,5 +1,6 @@
 import {
   addMemberRequestSchema,
+  agentPackageSchema,
   auditListSchema,
   auditVerificationSchema,
   chatCompletionChunkSchema,
@@ -44,6 +45,7 @@ import { z } from "zod";
 /** The shapes of the HTTP surface by the names that its description gives them: the very ones that bodies are read with. */
 export const SCHEMAS = {
   AddMemberRequest: addMemberRequestSchema,
+  AgentPackage: agentPackageSchema,
   AuditList: auditListSchema,
   AuditVerification: auditVerificationSchema,
   ChatCompletion: chatCompletionSchema,

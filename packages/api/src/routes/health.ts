@@ -1,3 +1,4 @@
+import { createHash, timingSafeEqual } from "node:crypto";
 import { OperationalError } from "@coop/core";
 import type { FleetBoard } from "@coop/core";
 import type { Metrics } from "@coop/metrics";
@@ -8,10 +9,14 @@ import { ProblemError } from "../problem.ts";
 export interface HealthRoutesDeps {
   readonly board: FleetBoard;
   readonly metrics: Pick<Metrics, "render" | "contentType">;
+  /** Null: metrics go to this machine only. */
+  readonly metricsToken: string | null;
+  /** Brings into the metrics what is only known when it is asked for: the fleet and the members' months. */
+  readonly takeStock: () => Promise<void>;
 }
 
 /** For whoever runs the server: whether it lives, whether it can serve, and what it measured. */
-export function healthRoutes({ board, metrics }: HealthRoutesDeps): Hono<ApiEnv> {
+export function healthRoutes({ board, metrics, metricsToken, takeStock }: HealthRoutesDeps): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
   routes.get("/healthz", (c) => c.json({ status: "ok" }));
   routes.get("/readyz", async (c) => {
@@ -19,15 +24,39 @@ export function healthRoutes({ board, metrics }: HealthRoutesDeps): Hono<ApiEnv>
     return c.json({ status: ready ? "ready" : "not-ready", store, scheduler }, ready ? 200 : 503);
   });
   routes.get("/metrics", async (c) => {
-    if (!isFromThisMachine(c)) {
-      throw new ProblemError(403, {
-        code: "loopback_only",
-        message: "Metrics are given to this machine only.",
-      });
-    }
+    assertReader(c, metricsToken);
+    await takeStock();
     return c.body(await metrics.render(), 200, { "Content-Type": metrics.contentType });
   });
   return routes;
+}
+
+/** Metrics go to this machine, and to who has the token where there is one. */
+function assertReader(c: ApiContext, metricsToken: string | null): void {
+  const given = /^Bearer\s+(\S+)\s*$/i.exec(c.req.header("authorization") ?? "")?.[1];
+  if (isToken(given, metricsToken)) return;
+  if (given !== undefined || metricsToken !== null) {
+    if (given === undefined && isFromThisMachine(c)) return;
+    throw new ProblemError(401, {
+      code: "wrong_metrics_token",
+      message:
+        "This is not the token for metrics. Send `Authorization: Bearer` with the server's COOP_METRICS_TOKEN.",
+      param: "Authorization",
+    });
+  }
+  if (isFromThisMachine(c)) return;
+  throw new ProblemError(403, {
+    code: "loopback_only",
+    message:
+      "Metrics are given to this machine only. Set COOP_METRICS_TOKEN on the server to read them from elsewhere.",
+  });
+}
+
+/** Compared in equal time, whatever their lengths. */
+function isToken(given: string | undefined, expected: string | null): boolean {
+  if (given === undefined || expected === null) return false;
+  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(given), digest(expected));
 }
 
 async function readiness(board: FleetBoard) {
