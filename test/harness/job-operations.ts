@@ -4,11 +4,14 @@ import {
   ada,
   admission,
   ben,
+  day,
+  dayBefore,
   failure,
   fence,
   frame,
   leaseOf,
   limitsOf,
+  month,
   pi,
   retry,
   studio,
@@ -53,38 +56,67 @@ const admit = fc
     privacy: fc.constantFrom("own" as const, "coop" as const, "any" as const),
     key: fc.option(fc.constantFrom("k1", "k2")),
     bodyHash: fc.constantFrom("a", "a", "b"),
+    on: fc.constantFrom(day, day, dayBefore),
+    askedTier: fc.constantFrom("edge" as const, "local-small" as const),
+    limits: fc.constantFrom(
+      limitsOf(250),
+      limitsOf(250),
+      limitsOf(250, { jobsAtOnce: 1 }),
+      limitsOf(250, { tierTokens: 150 }),
+      limitsOf(250, { requestsPerMinute: 3 }),
+    ),
   })
-  .map(({ id, member, attachment, streamed, privacy, key, bodyHash }) =>
+  .map(({ id, member, attachment, streamed, privacy, key, bodyHash, on, askedTier, limits }) =>
     operation(
-      `admit ${id} of ${member}, ${attachment}, streamed ${streamed}, ${privacy}, key ${key} ${bodyHash}`,
+      `admit ${id} of ${member} on ${on}, ${attachment}, streamed ${streamed}, ${privacy}, key ${key} ${bodyHash}, ${askedTier}, ${JSON.stringify(limits)}`,
       ({ jobs }, nowMs) =>
         jobs.admit(
           admission(
             {
               idempotency: key === null ? null : { key, bodyHash },
-              limits: limitsOf(250),
+              day: on,
+              limits,
               caps: { perMember: 2, total: 3 },
               followedUntilMs: attachment === "attached" ? nowMs + 15_000 : null,
               nowMs,
             },
-            { id, member, attachment, streamed, privacy, submittedAtMs: nowMs, deadlineMs: nowMs + 60_000 },
+            {
+              id,
+              member,
+              attachment,
+              streamed,
+              privacy,
+              askedTier,
+              submittedAtMs: nowMs,
+              deadlineMs: nowMs + 60_000,
+            },
           ),
         ),
     ),
   );
 
 const lease = fc
-  .record({ id: job, node, cloud: fc.constantFrom(false, false, true), fence: aFence })
-  .map(({ id, node, cloud, fence }) =>
-    operation(`lease ${id} to ${node}, cloud ${cloud}, fence ${fence}`, ({ jobs }, nowMs) =>
+  .record({
+    id: job,
+    node,
+    on: fc.constantFrom(day, day, dayBefore),
+    tier: fc.constantFrom("edge" as const, "local-large" as const),
+    cloud: fc.constantFrom(false, false, true),
+    fence: aFence,
+  })
+  .map(({ id, node, on, tier, cloud, fence }) =>
+    operation(`lease ${id} to ${node} on ${on}, ${tier}, cloud ${cloud}, fence ${fence}`, ({ jobs }, nowMs) =>
       jobs.lease(
         leaseOf({
           job: id,
           node,
-          nodeOwner: ben,
+          nodeOwner: node === pi ? ada : ben,
+          tier,
+          day: on,
           cloud,
           fence,
           tokensPerDay: 250,
+          tokensPerMonth: 400,
           leaseUntilMs: nowMs + 30_000,
           nowMs,
         }),
@@ -175,6 +207,22 @@ const settle = fc
     ),
   );
 
+const refund = job.map((id) =>
+  operation(`refund ${id}`, ({ accounting }, nowMs) => accounting.refund(id, nowMs)),
+);
+
+const grant = fc
+  .record({
+    id: fc.constantFrom("grant_1", "grant_2"),
+    member: fc.constantFrom(ada, ben),
+    tokens: fc.integer({ min: 1, max: 50 }),
+  })
+  .map(({ id, member, tokens: granted }) =>
+    operation(`grant ${id}: ${granted} to ${member}`, ({ accounting }, nowMs) =>
+      accounting.grant({ id, member, month, tokens: granted }, nowMs),
+    ),
+  );
+
 const follow = job.map((id) =>
   operation(`follow ${id}`, ({ jobs }, nowMs) => jobs.follow([id], nowMs + 15_000)),
 );
@@ -203,6 +251,8 @@ export const jobHistory = fc.array(
       { weight: 1, arbitrary: cancel },
       { weight: 2, arbitrary: settle },
       { weight: 1, arbitrary: follow },
+      { weight: 1, arbitrary: refund },
+      { weight: 1, arbitrary: grant },
       { weight: 1, arbitrary: sweep },
     ),
   }),

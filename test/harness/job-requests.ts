@@ -17,6 +17,8 @@ export const pi = asNodeId("node_pi");
 export const job = asJobId("job_01");
 export const month = "2026-03";
 export const day = "2026-03-01";
+/** Of the month before. */
+export const dayBefore = "2026-02-28";
 /** Noon of that day. */
 export const noonMs = Date.UTC(2026, 2, 1, 12);
 export const fence = 1;

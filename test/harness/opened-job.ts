@@ -1,6 +1,18 @@
 import { deepEqual, equal } from "node:assert/strict";
-import { START_OF_OUTPUT, sumOfDeltas, type JobSpec } from "@coop/core";
-import { ada, admission, day, fence, job, leaseOf, month, studio } from "./job-requests.ts";
+import { asJobId, START_OF_OUTPUT, sumOfDeltas, type JobSpec, type LeaseRequest } from "@coop/core";
+import {
+  ada,
+  admission,
+  day,
+  fence,
+  job,
+  leaseOf,
+  limitsOf,
+  month,
+  noonMs,
+  studio,
+  success,
+} from "./job-requests.ts";
 import type { JobStores, OpenJobStores } from "./job-stores.ts";
 
 /** Stores led by fence 1, where `job` was admitted and, where asked, leased to the studio and accepted. */
@@ -47,3 +59,16 @@ export const kinds = async ({ output }: JobStores) =>
 /** The sum of each ledger entry's deltas that is not zero. */
 export const imbalances = async (stores: JobStores) =>
   (await stores.ledger()).map(sumOfDeltas).filter((sum) => sum !== 0);
+
+/** Runs a job named `job_` and this to its end: 30 + 25 tokens. */
+export async function serve(
+  { jobs }: JobStores,
+  name: string,
+  on: Partial<LeaseRequest> = {},
+  of: Partial<JobSpec> = {},
+): Promise<void> {
+  const id = asJobId(`job_${name}`);
+  await jobs.admit(admission({ limits: limitsOf(null) }, { id, ...of }));
+  await jobs.lease(leaseOf({ job: id, ...on }));
+  await jobs.finish(fence, id, 1, success(30, 25), noonMs);
+}
