@@ -81,7 +81,11 @@ export function createNodeLink(socket: WebSocket, stream: Corkable, deps: NodeLi
   });
   const read = (text: string): void => {
     const decoded = decodeAgentFrame(text);
-    metrics.frame("from-agent", decoded.kind === "frame" ? decoded.frame.kind : decoded.kind, Buffer.byteLength(text));
+    metrics.frame(
+      "from-agent",
+      decoded.kind === "frame" ? decoded.frame.kind : decoded.kind,
+      Buffer.byteLength(text),
+    );
     switch (decoded.kind) {
       case "frame":
         return deps.onFrame(decoded.frame, text.length);
