@@ -5,7 +5,6 @@ import {
   ada,
   admission,
   ben,
-  day,
   failure,
   fence,
   frame,

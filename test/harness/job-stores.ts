@@ -91,7 +91,11 @@ export const openRedisStores =
       jobs: createJobStore({ redis, prefix, vault, policy }),
       output: createOutputLog({ redis, subscriber, prefix, vault }),
       setFence: async (fence) => void (await redis.set(keys.fence, fence)),
-      ledger: async () => (await books.page(null, 1_000)).map(({ position: _, ...entry }) => entry),
+      ledger: async () =>
+        (await books.page(null, 1_000)).map((line) => {
+          const { position: _, ...entry } = line;
+          return entry;
+        }),
       books,
       accounting: createAccounting(redis, keys, run),
       usage: createUsageReader(redis, keys),
