@@ -1,4 +1,4 @@
-import { setImmediate as breathe } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { createMonthReport, createUsageGroups, limitWithCredit, monthAfter, monthOfDay } from "@coop/core";
 import type {
   Accounting,
@@ -82,10 +82,7 @@ export function createMonthReading(deps: MonthReadingDeps): MonthReading {
       nodes: reportedNodes(registrations, everyone),
       members: everyone,
     });
-    for (const member of everyone) {
-      report.take(await read(member, period.month));
-      await breathe();
-    }
+    for (const member of everyone) await politely(async () => report.take(await read(member, period.month)));
     return report;
   };
 
@@ -111,11 +108,12 @@ export function createMonthReading(deps: MonthReadingDeps): MonthReading {
       const last = monthOfDay(to);
       let month = monthOfDay(from);
       for (let amount = 0; amount < most && month <= last; amount += 1) {
-        for (const { id } of who) {
-          const { rows } = await usage.month(id, month);
-          groups.add(rows.filter(({ day }) => day >= from && day <= to));
-          await breathe();
-        }
+        const monthNow = month;
+        for (const { id } of who)
+          await politely(async () => {
+            const { rows } = await usage.month(id, monthNow);
+            groups.add(rows.filter(({ day }) => day >= from && day <= to));
+          });
         month = monthAfter(month);
       }
       const nextFrom = month <= last ? `${month}-01` : null;
@@ -124,6 +122,13 @@ export function createMonthReading(deps: MonthReadingDeps): MonthReading {
     nodeNames: async () =>
       Object.fromEntries((await nodes.nodes()).map(({ id, name }) => [id, name] as const)),
   };
+}
+
+/** Does a step of long work and rests as long as it took, so that whoever waits for the server comes in between. */
+async function politely(step: () => Promise<void>): Promise<void> {
+  const beganMs = performance.now();
+  await step();
+  await delay(performance.now() - beganMs);
 }
 
 function reportedNodes(

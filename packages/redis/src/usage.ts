@@ -1,62 +1,67 @@
-import { asNodeId, TIERS, WAIT_EDGES_MS, type UsageReader, type UsageRow, type WaitsOfDay } from "@coop/core";
+import { asNodeId, TIERS, WAIT_EDGES_MS, type UsageReader, type UsageRow } from "@coop/core";
 import type { Redis } from "ioredis";
-import { z } from "zod";
 import type { Keys } from "./keys.ts";
 import { answered } from "./store-unavailable.ts";
 
-const count = z.coerce.number().int();
-const day = z.string().regex(/^\d{4}-\d{2}-\d{2}$/);
-/** Ends by how they were, prompt, output and charged tokens, microseconds of the node: as `rollUp` joins them. */
-const row = z.preprocess(
-  (text) => String(text).split(","),
-  z.tuple([count, count, count, count, count, count, count, count]),
-);
-const placed = z.tuple([z.literal("row"), day, z.string(), z.enum(TIERS), z.string()]);
-const unplaced = z.tuple([z.literal("row"), day]);
-const waited = z.tuple([z.literal("wait"), day, count]);
-
-/** Reads the usage that the settling scripts roll up. */
+/**
+ * Reads the usage that the settling scripts roll up. By expressions and not by schemas: a busy month of a member has
+ * a thousand fields, and a report reads every member's while others wait for the server.
+ */
 export function createUsageReader(redis: Redis, keys: Keys): UsageReader {
   return {
     async month(member, month) {
-      const fields = Object.entries(await answered(redis.hgetall(keys.usage(member, month))));
-      const ofKind = (kind: string) => fields.filter(([field]) => field.startsWith(`${kind}|`));
-      return { member, month, rows: ofKind("row").map(rowOf), waits: waitsOf(ofKind("wait")) };
+      const rows: UsageRow[] = [];
+      const waits = new Map<string, number[]>();
+      const fields = await answered(redis.hgetall(keys.usage(member, month)));
+      for (const field of Object.keys(fields)) {
+        const text = fields[field] ?? "";
+        const row = rowOf(field, text);
+        if (row !== null) rows.push(row);
+        else if (!addWait(waits, field, text))
+          throw new Error(`broken invariant: usage has ${JSON.stringify(text)} in ${JSON.stringify(field)}`);
+      }
+      return { member, month, rows, waits: [...waits].map(([day, jobs]) => ({ day, jobs })) };
     },
   };
 }
 
-function rowOf([field, text]: readonly [string, string]): UsageRow {
-  const [succeeded, failed, cancelled, expired, promptTokens, outputTokens, chargedTokens, nodeUs] =
-    row.parse(text);
+/** `row|day` and `row|day|node|tier|model`; a model's name may have a `|` itself. */
+const ROW = /^row\|(\d{4}-\d{2}-\d{2})(?:\|([^|]+)\|([^|]+)\|(.+))?$/;
+/** Ends by how they were, prompt, output and charged tokens, microseconds of the node: as `rollUp` joins them. */
+const COUNTS = /^(\d+),(\d+),(\d+),(\d+),(\d+),(\d+),(\d+),(\d+)$/;
+const WAIT = /^wait\|(\d{4}-\d{2}-\d{2})\|(\d+)$/;
+
+function rowOf(field: string, text: string): UsageRow | null {
+  const named = ROW.exec(field);
+  const counts = COUNTS.exec(text);
+  const day = named?.[1];
+  if (day === undefined || counts === null) return null;
+  const [node, model] = [named?.[2], named?.[4]];
+  const tier = TIERS.find((one) => one === named?.[3]);
+  const isPlaced = node !== undefined && tier !== undefined && model !== undefined;
+  if (node !== undefined && !isPlaced) return null;
   return {
-    ...placeOf(field),
-    succeeded,
-    failed,
-    cancelled,
-    expired,
-    promptTokens,
-    outputTokens,
-    chargedTokens,
-    nodeMs: Math.round(nodeUs / 1_000),
+    day,
+    place: isPlaced ? { node: asNodeId(node), tier, model } : null,
+    succeeded: Number(counts[1]),
+    failed: Number(counts[2]),
+    cancelled: Number(counts[3]),
+    expired: Number(counts[4]),
+    promptTokens: Number(counts[5]),
+    outputTokens: Number(counts[6]),
+    chargedTokens: Number(counts[7]),
+    nodeMs: Math.round(Number(counts[8]) / 1_000),
   };
 }
 
-/** Reads `row|day` and `row|day|node|tier|model`; a model's name may have a `|` itself. */
-function placeOf(field: string): Pick<UsageRow, "day" | "place"> {
-  const parts = field.split("|");
-  if (parts.length === 2) return { day: unplaced.parse(parts)[1], place: null };
-  const [, ofDay, node, tier, model] = placed.parse([...parts.slice(0, 4), parts.slice(4).join("|")]);
-  return { day: ofDay, place: { node: asNodeId(node), model, tier } };
-}
-
-function waitsOf(fields: readonly (readonly [string, string])[]): readonly WaitsOfDay[] {
-  const days = new Map<string, number[]>();
-  for (const [field, jobs] of fields) {
-    const [, ofDay, bucket] = waited.parse(field.split("|"));
-    const buckets = days.get(ofDay) ?? Array.from({ length: WAIT_EDGES_MS.length + 1 }, () => 0);
-    buckets[bucket] = count.parse(jobs);
-    days.set(ofDay, buckets);
-  }
-  return [...days].map(([ofDay, jobs]) => ({ day: ofDay, jobs }));
+/** False for a field that is no wait. */
+function addWait(waits: Map<string, number[]>, field: string, text: string): boolean {
+  const [, day, bucket] = WAIT.exec(field) ?? [];
+  if (day === undefined) return false;
+  const jobs = waits.get(day) ?? Array.from({ length: WAIT_EDGES_MS.length + 1 }, () => 0);
+  const index = Number(bucket);
+  if (!(index in jobs) || !/^\d+$/.test(text)) return false;
+  jobs[index] = Number(text);
+  waits.set(day, jobs);
+  return true;
 }

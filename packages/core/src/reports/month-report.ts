@@ -1,6 +1,6 @@
 import type { Member } from "../ports/membership.ts";
 import type { MemberUsage, UsageCounts } from "../ports/usage.ts";
-import type { CoopSettings } from "../settings.ts";
+import type { CoopSettings, MoneySettings } from "../settings.ts";
 import { asNodeId } from "../terms.ts";
 import type { MemberId } from "../terms.ts";
 import { kwhOf, costOf, missingPrice, nodeMonth, roundMoney, sumKnown } from "./node-month.ts";
@@ -17,8 +17,9 @@ import type {
   StatementSubject,
 } from "./statement.ts";
 import { createUsageGroups, tokensOf } from "./usage.ts";
-import type { UsageGroup } from "./usage.ts";
+import type { UsageGroup, UsageGroups } from "./usage.ts";
 import { createWaitSum } from "./waits.ts";
+import type { WaitSum } from "./waits.ts";
 
 /** What every statement of a month is made from, members' usage aside. */
 export interface MonthBasis {
@@ -49,19 +50,22 @@ export interface MonthReport {
 }
 
 export function createMonthReport(basis: MonthBasis): MonthReport {
+  const { settings, period, members } = basis;
+  const known = new Map<string, ReportedNode>(basis.nodes.map((node) => [node.id, node]));
   const all = createUsageSum();
-  const records: { readonly record: MemberRecord; readonly sum: UsageSum }[] = [];
-  const sharers = basis.members.filter((member) => sharesCosts(member, basis.period)).map(({ id }) => id);
+  const lines: Omit<MemberLine, "fixedShare" | "total">[] = [];
+  const sharers = new Set(members.filter((member) => sharesCosts(member, period)).map(({ id }) => id));
+  const partOf = (member: MemberId): number => (sharers.has(member) ? 1 / sharers.size : 0);
 
   const statement = (
     subject: StatementSubject,
     sum: UsageSum,
     part: number,
     rest: Pick<Statement, "quota" | "members">,
-    fleet: FleetMonth,
   ): Statement => {
-    const { settings, period } = basis;
-    const nodes = nodesUsed(sum, basis);
+    const fleet = fleetMonth(basis, known, all);
+    const nodes = nodesUsed(sum, known, settings.money);
+    const usage = sum.days.total();
     return {
       coop: settings.name,
       subject,
@@ -70,79 +74,79 @@ export function createMonthReport(basis: MonthBasis): MonthReport {
       complete: period.complete,
       untilMs: period.untilMs,
       currency: settings.money.currency,
-      usage: sum.days.total(),
+      usage,
       waits: sum.waits.summary(),
       days: sum.days.list(),
       tiers: sum.tiers.list(),
       models: sum.models.list(),
       nodes,
-      costs: costsOf(basis, sum.days.total(), nodes, fixedCosts(basis, fleet.nodes, part, sharers.length)),
+      costs: costsOf(settings.money, usage, nodes, fixedCosts(basis, fleet.nodes, part, sharers.size)),
       fleet,
-      missingPrices: missingPrices(basis, fleet.nodes, nodes),
+      missingPrices: missingPrices(known, fleet.nodes, nodes),
       ...rest,
     };
   };
 
-  const partOf = (member: MemberId): number => (sharers.includes(member) ? 1 / sharers.length : 0);
-
   return {
-    take(record) {
+    take({ member, usage, quota }) {
       const sum = createUsageSum();
-      sum.add(record.usage);
-      all.add(record.usage);
-      records.push({ record, sum });
+      sum.add(usage);
+      all.merge(sum);
+      lines.push({
+        member: member.id,
+        name: member.name,
+        ...sum.days.total(),
+        waits: sum.waits.summary(),
+        quota,
+        energy: energyOf(nodesUsed(sum, known, settings.money)),
+      });
     },
-    ofMember(record) {
-      const { member, quota } = record;
+    ofMember({ member, usage, quota }) {
       const sum = createUsageSum();
-      sum.add(record.usage);
+      sum.add(usage);
       const subject = { kind: "member" as const, member: member.id, name: member.name };
-      return statement(subject, sum, partOf(member.id), { quota, members: [] }, fleetMonth(basis, all));
+      return statement(subject, sum, partOf(member.id), { quota, members: [] });
     },
     ofFleet() {
-      const fleet = fleetMonth(basis, all);
-      const members = records.map(({ record, sum }): MemberLine => {
-        const energy = energyOf(nodesUsed(sum, basis));
-        const fixed = fixedCosts(basis, fleet.nodes, partOf(record.member.id), sharers.length);
-        return {
-          member: record.member.id,
-          name: record.member.name,
-          ...sum.days.total(),
-          waits: sum.waits.summary(),
-          quota: record.quota,
-          energy,
-          fixedShare: fixed.total,
-          total: together(energy, fixed.total),
-        };
+      const { nodes } = fleetMonth(basis, known, all);
+      const sharing = fixedCosts(basis, nodes, 1 / Math.max(1, sharers.size), sharers.size).total;
+      const notSharing = fixedCosts(basis, nodes, 0, sharers.size).total;
+      const withShares = lines.map((line): MemberLine => {
+        const fixedShare = sharers.has(line.member) ? sharing : notSharing;
+        return { ...line, fixedShare, total: together(line.energy, fixedShare) };
       });
-      return statement({ kind: "fleet", members: members.length }, all, 1, { quota: null, members }, fleet);
+      const subject = { kind: "fleet" as const, members: lines.length };
+      return statement(subject, all, 1, { quota: null, members: withShares });
     },
   };
 }
 
+const SUMMED = ["days", "tiers", "models", "nodes"] as const;
+
 /** Usage by each thing at once. */
-interface UsageSum extends Readonly<
-  Record<"days" | "tiers" | "models" | "nodes", ReturnType<typeof createUsageGroups>>
-> {
-  readonly waits: ReturnType<typeof createWaitSum>;
+interface UsageSum extends Readonly<Record<(typeof SUMMED)[number], UsageGroups>> {
+  readonly waits: WaitSum;
   add(usage: MemberUsage): void;
+  merge(other: UsageSum): void;
 }
 
 function createUsageSum(): UsageSum {
-  const days = createUsageGroups("day");
-  const tiers = createUsageGroups("tier");
-  const models = createUsageGroups("model");
-  const nodes = createUsageGroups("node");
-  const waits = createWaitSum();
+  const sum = {
+    days: createUsageGroups("day"),
+    tiers: createUsageGroups("tier"),
+    models: createUsageGroups("model"),
+    nodes: createUsageGroups("node"),
+    waits: createWaitSum(),
+  };
   return {
-    days,
-    tiers,
-    models,
-    nodes,
-    waits,
+    ...sum,
     add(usage) {
-      for (const groups of [days, tiers, models, nodes]) groups.add(usage.rows);
-      waits.add(usage.waits);
+      for (const name of SUMMED) sum[name].add(usage.rows);
+      sum.waits.add(usage.waits);
+    },
+    merge(other) {
+      for (const name of SUMMED) sum[name].merge(other[name].list());
+      sum.waits.merge(other.waits.jobs());
     },
   };
 }
@@ -153,8 +157,9 @@ const sharesCosts = (
   { startsMs, endsMs }: MonthPeriod,
 ): boolean => createdAtMs < endsMs && (disabledAtMs === null || disabledAtMs > startsMs);
 
-function nodesUsed(sum: UsageSum, { nodes, settings: { money } }: MonthBasis): NodeUsage[] {
-  const known = new Map<string, ReportedNode>(nodes.map((node) => [node.id, node]));
+type KnownNodes = ReadonlyMap<string, ReportedNode>;
+
+function nodesUsed(sum: UsageSum, known: KnownNodes, money: MoneySettings): NodeUsage[] {
   return sum.nodes.list().map((group): NodeUsage => {
     const node = group.key === null ? null : (known.get(group.key) ?? unknownNode(group));
     if (node === null) return { ...group, name: null, simulated: false, energyKwh: 0, energyCost: 0 };
@@ -181,18 +186,14 @@ const energyOf = (nodes: readonly NodeUsage[]): Amount =>
   sumKnown(nodes.map(({ name, energyCost }) => ({ name: name ?? "", amount: energyCost })));
 
 /** Every node that belonged to the co-op in the month. */
-function fleetMonth(basis: MonthBasis, all: UsageSum): FleetMonth {
-  const {
-    nodes,
-    period,
-    settings: { money },
-  } = basis;
+function fleetMonth({ nodes, period, settings }: MonthBasis, known: KnownNodes, all: UsageSum): FleetMonth {
+  const { money } = settings;
   const busyMs = new Map(all.nodes.list().map(({ key, nodeMs }) => [key, nodeMs]));
   const months = nodes.flatMap((node) => nodeMonth(node, busyMs.get(node.id) ?? 0, period, money) ?? []);
   const servingMs = months.reduce((sum, node) => sum + node.servingMs, 0);
   const usage = all.days.total();
-  const fixed = fixedCosts({ settings: { money }, period }, months, 1, 1);
-  const cost = together(energyOf(nodesUsed(all, basis)), fixed.total);
+  const fixed = fixedCosts({ settings, period }, months, 1, 1);
+  const cost = together(energyOf(nodesUsed(all, known, money)), fixed.total);
   return {
     tokens: tokensOf(usage),
     servingMs,
@@ -230,7 +231,7 @@ function fixedCosts(
 }
 
 function costsOf(
-  { settings: { money } }: MonthBasis,
+  money: MoneySettings,
   usage: UsageCounts,
   nodes: readonly NodeUsage[],
   fixed: FixedCosts,
@@ -264,7 +265,7 @@ const perMillion = ({ amount, without }: Amount, usage: UsageCounts): Amount | n
 
 /** Of the nodes of the month, and of any that served without being in the register. */
 function missingPrices(
-  { nodes }: MonthBasis,
+  known: KnownNodes,
   months: readonly NodeMonth[],
   used: readonly NodeUsage[],
 ): MissingPrice[] {
@@ -272,7 +273,6 @@ function missingPrices(
     ...months.filter(({ hardwareCost }) => hardwareCost === null).map(({ node }) => node),
     ...used.flatMap(({ key, energyCost }) => (key !== null && energyCost === null ? [key] : [])),
   ]);
-  const known = new Map<string, ReportedNode>(nodes.map((node) => [node.id, node]));
   return [...lacking].map((id) =>
     missingPrice(known.get(id) ?? { id: asNodeId(id), name: id, machine: null }),
   );

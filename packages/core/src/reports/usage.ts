@@ -11,36 +11,38 @@ export interface UsageGroup extends UsageCounts {
   readonly key: string | null;
 }
 
-/** Usage by one thing, summed as rows are added. */
+/** Usage by one thing, summed as it is added. */
 export interface UsageGroups {
-  add(rows: Iterable<UsageRow>): void;
+  add(rows: readonly UsageRow[]): void;
+  /** Adds what was summed by the same thing elsewhere. */
+  merge(groups: readonly UsageGroup[]): void;
   total(): UsageCounts;
   /** Days in their order, tiers lowest first, models and nodes by tokens, most first; jobs without a node last. */
   list(): readonly UsageGroup[];
 }
 
-const NOTHING: UsageCounts = {
-  succeeded: 0,
-  failed: 0,
-  cancelled: 0,
-  expired: 0,
-  promptTokens: 0,
-  outputTokens: 0,
-  chargedTokens: 0,
-  nodeMs: 0,
-};
+type Sums = { -readonly [Name in keyof UsageCounts]: number };
 
 export function createUsageGroups(by: UsageGrouping): UsageGroups {
-  const groups = new Map<string | null, UsageCounts>();
+  const groups = new Map<string | null, Sums>();
   const keyOf = keys[by];
+  const sumsOf = (key: string | null): Sums => {
+    const known = groups.get(key) ?? noSums();
+    groups.set(key, known);
+    return known;
+  };
   return {
     add(rows) {
-      for (const row of rows) {
-        const key = keyOf(row);
-        groups.set(key, plus(groups.get(key) ?? NOTHING, row));
-      }
+      for (const row of rows) increase(sumsOf(keyOf(row)), row);
     },
-    total: () => [...groups.values()].reduce(plus, NOTHING),
+    merge(others) {
+      for (const group of others) increase(sumsOf(group.key), group);
+    },
+    total() {
+      const total = noSums();
+      for (const sums of groups.values()) increase(total, sums);
+      return total;
+    },
     list: () => [...groups].map(([key, counts]) => ({ key, ...counts })).sort(orders[by]),
   };
 }
@@ -52,16 +54,27 @@ export const jobsOf = ({ succeeded, failed, cancelled, expired }: UsageCounts): 
 /** Prompt and output together. */
 export const tokensOf = ({ promptTokens, outputTokens }: UsageCounts): number => promptTokens + outputTokens;
 
-const plus = (a: UsageCounts, b: UsageCounts): UsageCounts => ({
-  succeeded: a.succeeded + b.succeeded,
-  failed: a.failed + b.failed,
-  cancelled: a.cancelled + b.cancelled,
-  expired: a.expired + b.expired,
-  promptTokens: a.promptTokens + b.promptTokens,
-  outputTokens: a.outputTokens + b.outputTokens,
-  chargedTokens: a.chargedTokens + b.chargedTokens,
-  nodeMs: a.nodeMs + b.nodeMs,
+const noSums = (): Sums => ({
+  succeeded: 0,
+  failed: 0,
+  cancelled: 0,
+  expired: 0,
+  promptTokens: 0,
+  outputTokens: 0,
+  chargedTokens: 0,
+  nodeMs: 0,
 });
+
+function increase(sums: Sums, by: UsageCounts): void {
+  sums.succeeded += by.succeeded;
+  sums.failed += by.failed;
+  sums.cancelled += by.cancelled;
+  sums.expired += by.expired;
+  sums.promptTokens += by.promptTokens;
+  sums.outputTokens += by.outputTokens;
+  sums.chargedTokens += by.chargedTokens;
+  sums.nodeMs += by.nodeMs;
+}
 
 const keys: Readonly<Record<UsageGrouping, (row: UsageRow) => string | null>> = {
   day: ({ day }) => day,
