@@ -80,7 +80,15 @@ test("an engine that was done before it heard of the stop has ended well, unless
         await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
       const timings = { loadMs: 0, prefillMs: 0, decodeMs: 0, totalMs: 0 };
       const usage = { promptTokens: 1, outputTokens: 0 };
-      yield { kind: "done", finishReason: "stop", usage, timings, promptTokensCached: 0, occupancy: 1 };
+      yield {
+        kind: "done",
+        finishReason: "stop",
+        usage,
+        timings,
+        promptTokensCached: 0,
+        occupancy: 1,
+        sharers: { prefill: 1, decode: 1 },
+      };
     });
     attempt.stop(reason);
     await attempt.finished;

@@ -21,6 +21,7 @@ const slow: Extract<EngineOutcome, { kind: "done" }> = {
   },
   promptTokensCached: 0,
   occupancy: 1,
+  sharers: { prefill: 1, decode: 1 },
 };
 
 function rig() {

@@ -82,7 +82,7 @@ export async function startCapacityLearning({
 
 function observed(
   estimate: CapacityEstimate,
-  { usage, timings, promptTokensCached, occupancy }: Extract<EngineOutcome, { kind: "done" }>,
+  { usage, timings, promptTokensCached, occupancy, sharers }: Extract<EngineOutcome, { kind: "done" }>,
 ): CapacityEstimate {
   return observeAttempt(estimate, {
     promptTokens: usage.promptTokens - promptTokensCached,
@@ -91,6 +91,8 @@ function observed(
     decodeMs: timings.decodeMs,
     loadMs: timings.loadMs >= LOAD_MS_MIN ? timings.loadMs : null,
     occupancy,
+    prefillSharers: sharers.prefill,
+    decodeSharers: sharers.decode,
     contextTokens: usage.promptTokens + usage.outputTokens / 2,
   });
 }

@@ -112,6 +112,11 @@ export type EngineOutcome =
       readonly promptTokensCached: number;
       /** Mean number of generations of this model that ran at once while this one decoded, itself included. */
       readonly occupancy: number;
+      /**
+       * Mean number of prompts and models' batches that took turns on the machine while its prompt was processed,
+       * and while it decoded; its own included.
+       */
+      readonly sharers: { readonly prefill: number; readonly decode: number };
     }
   | {
       readonly kind: "failed";

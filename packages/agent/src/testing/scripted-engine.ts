@@ -118,5 +118,6 @@ const done = (usage: Usage): EngineOutcome => {
     timings: { loadMs: 0, prefillMs: 5, decodeMs: 20, totalMs: 25 },
     promptTokensCached: 0,
     occupancy: 1,
+    sharers: { prefill: 1, decode: 1 },
   };
 };

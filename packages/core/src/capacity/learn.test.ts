@@ -20,6 +20,8 @@ const nothing: AttemptObservation = {
   decodeMs: null,
   loadMs: null,
   occupancy: 1,
+  prefillSharers: 1,
+  decodeSharers: 1,
   contextTokens: 500,
 };
 
@@ -68,6 +70,18 @@ describe("the learner", () => {
     expect(decodeStepMs(learned, 500, 1)).toBeCloseTo(decodeStepMs(prior, 500, 1) * 1.2, 6);
   });
 
+  test("takes the turns of others on the machine for what they are", () => {
+    const { prefillMs, decodeMs, ...seen } = attempt(1.5);
+    const shared = {
+      ...seen,
+      prefillMs: (prefillMs ?? 0) * 2.5,
+      prefillSharers: 2.5,
+      decodeMs: (decodeMs ?? 0) * 3,
+      decodeSharers: 3,
+    };
+    expect(learnedCapacity(after(times(5, shared)))).toEqual(learnedCapacity(after(times(5, attempt(1.5)))));
+  });
+
   test("learns load times from loads only", () => {
     const loads = times(3, { ...nothing, loadMs: 9_000 });
     expect(learnedCapacity(after(loads)).loadMs).toEqual({
@@ -86,6 +100,7 @@ describe("the learner", () => {
     ],
     ["a prompt that came from a cache", { ...nothing, promptTokens: 4_000, prefillMs: 12 }],
     ["an occupancy that cannot be", { ...nothing, outputTokens: 100, decodeMs: 90, occupancy: Number.NaN }],
+    ["a share of the machine that cannot be", { ...attempt(9), prefillSharers: 0, decodeSharers: Infinity }],
   ])("is not moved by %s", (_, seen) => {
     const settled = after(times(6, attempt(1.5)));
     expect(observeAttempt(settled, seen)).toEqual(settled);
@@ -136,6 +151,8 @@ describe("the learner", () => {
       decodeMs: wild,
       loadMs: wild,
       occupancy: fc.double(),
+      prefillSharers: fc.double(),
+      decodeSharers: fc.double(),
       contextTokens: fc.nat(100_000),
     });
     fc.assert(

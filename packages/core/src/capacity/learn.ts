@@ -7,7 +7,8 @@ import { decodeStepMs } from "./decode.ts";
  *
  * L1. A figure says `measured` after three samples, and `prior` before.
  * L2. Counts that are absent, zero or too small to time change nothing.
- * L3. One odd sample changes nothing once a figure is settled; three in a row on one side are a new truth.
+ * L3. Time is taken for what the attempt had of the machine: of n that take turns, each has an nth part.
+ * L4. One odd sample changes nothing once a figure is settled; three in a row on one side are a new truth.
  */
 
 /** Timings of one attempt as its engine told them; null or zero where it did not. */
@@ -21,6 +22,10 @@ export interface AttemptObservation {
   readonly loadMs: number | null;
   /** Mean number of generations in the batch while it decoded, itself included. */
   readonly occupancy: number;
+  /** Mean number of prompts and models' batches that took turns on the machine with its prompt, itself included. */
+  readonly prefillSharers: number;
+  /** The same with its batch while it decoded. */
+  readonly decodeSharers: number;
   /** Mean tokens in its context while it decoded. */
   readonly contextTokens: number;
 }
@@ -114,9 +119,9 @@ const figure = (value: number, learned: Learned): Figure => ({
 
 function observePrefill(estimate: CapacityEstimate, seen: AttemptObservation): CapacityEstimate {
   if (!isPositive(seen.promptTokens) || !isPositive(seen.prefillMs)) return estimate;
-  if (seen.promptTokens < PROMPT_TOKENS_MIN) return estimate;
+  if (seen.promptTokens < PROMPT_TOKENS_MIN || !isCount(seen.prefillSharers)) return estimate;
   const expectedMs = (seen.promptTokens / estimate.prior.prefillTokensPerSecond.value) * 1000;
-  const ratio = seen.prefillMs / expectedMs;
+  const ratio = seen.prefillMs / seen.prefillSharers / expectedMs;
   if (ratio < 1 / PREFILL_SPEEDUP_MAX || !isBelievable(ratio)) return estimate;
   return { ...estimate, prefill: learn(estimate.prefill, Math.log(ratio), ODD_LOG) };
 }
@@ -131,10 +136,11 @@ function observeLoad(estimate: CapacityEstimate, seen: AttemptObservation): Capa
 /** Alone, a step tells the step time; in a batch, it tells the batch factor once the step time is known. */
 function observeDecode(estimate: CapacityEstimate, seen: AttemptObservation): CapacityEstimate {
   if (!isPositive(seen.outputTokens) || !isPositive(seen.decodeMs)) return estimate;
-  if (seen.outputTokens < OUTPUT_TOKENS_MIN || !(seen.occupancy >= 1)) return estimate;
-  const stepMs = seen.decodeMs / seen.outputTokens;
+  if (seen.outputTokens < OUTPUT_TOKENS_MIN || !isCount(seen.occupancy)) return estimate;
+  if (!isCount(seen.decodeSharers)) return estimate;
+  const stepMs = seen.decodeMs / seen.decodeSharers / seen.outputTokens;
   const priorAloneMs = decodeStepMs(estimate.prior, seen.contextTokens, 1);
-  if (!isBelievable(stepMs / priorAloneMs) || !Number.isFinite(seen.occupancy)) return estimate;
+  if (!isBelievable(stepMs / priorAloneMs)) return estimate;
   const others = seen.occupancy - 1;
   const isAlone = seen.occupancy <= ALONE_OCCUPANCY_MAX;
   if (isAlone || estimate.step.samples < SAMPLES_TO_MEASURE) {
@@ -148,6 +154,9 @@ function observeDecode(estimate: CapacityEstimate, seen: AttemptObservation): Ca
 
 const isPositive = (value: number | null): value is number =>
   value !== null && Number.isFinite(value) && value > 0;
+
+/** Whether it can be a mean number of those at work, at least one. */
+const isCount = (value: number): boolean => value >= 1 && Number.isFinite(value);
 
 const isBelievable = (ratio: number): boolean => ratio > 1 / BELIEVABLE_FACTOR && ratio < BELIEVABLE_FACTOR;
 

@@ -25,7 +25,7 @@ function blockOf(rows: readonly Row[]): string {
     `${factor(row.meanSlowdown)} ±${row.spread.meanSlowdown.toPrecision(2)}`,
     factor(row.p99Slowdown),
     seconds(row.fairnessGapS),
-    `${percent(row.completed / row.jobs)}`,
+    percent(row.completed / row.jobs),
     String(row.belowTier),
     ...shown.map((name) => percent(row.utilisation[name] ?? 0)),
   ]);

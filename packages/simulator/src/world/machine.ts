@@ -32,12 +32,19 @@ export interface SimAttempt {
   sequence: CachedSequence | null;
   cachedTokens: number;
   firstTokenS: number;
-  readonly spent: {
-    loadS: number;
-    prefillS: number;
-    decodeS: number;
-    /** Batch size x seconds. */ batchArea: number;
-  };
+  readonly spent: Spent;
+}
+
+/** Where the time of an attempt went, seconds, and what it shared the machine with meanwhile. */
+export interface Spent {
+  loadS: number;
+  prefillS: number;
+  decodeS: number;
+  /** Generations in its batch x seconds of decoding. */
+  batchArea: number;
+  /** Prompts and batches on the machine x seconds of prefill, and of decoding. */
+  prefillSharersArea: number;
+  decodeSharersArea: number;
 }
 
 interface LoadedModel {
@@ -146,7 +153,7 @@ export function createMachine(node: SimNode): SimMachine {
     attempt.phase = "ended";
     running = running.filter((other) => other !== attempt);
     const entry = loaded[attempt.model];
-    if (entry != null) entry.lastUseS = nowS;
+    if (entry !== null && entry !== undefined) entry.lastUseS = nowS;
     if (attempt.sequence !== null) {
       releaseSequence(attempt.sequence, attempt.job, attempt.job.promptTokens + outputTokens, nowS);
     }
@@ -190,13 +197,16 @@ export function createMachine(node: SimNode): SimMachine {
     if (cooling.lostWhenHot > 0) passHeat(heat, cooling, running.length > 0, untilS);
     nowS = untilS;
     if (elapsedS <= 0) return;
+    const sharers = sharersOf(running, decoding);
     for (const attempt of running) {
       const { spent } = attempt;
       if (attempt.phase === "prefill") {
         spent.prefillS += elapsedS;
+        spent.prefillSharersArea += elapsedS * sharers;
         attempt.leftS -= elapsedS * attempt.rate;
       } else if (attempt.phase === "decode") {
         spent.decodeS += elapsedS;
+        spent.decodeSharersArea += elapsedS * sharers;
         spent.batchArea += elapsedS * (decoding[attempt.model] ?? 1);
         attempt.leftS -= elapsedS * attempt.rate;
       } else spent.loadS += elapsedS;
@@ -228,7 +238,14 @@ export function createMachine(node: SimNode): SimMachine {
         sequence: null,
         cachedTokens: 0,
         firstTokenS: Number.NaN,
-        spent: { loadS: 0, prefillS: 0, decodeS: 0, batchArea: 0 },
+        spent: {
+          loadS: 0,
+          prefillS: 0,
+          decodeS: 0,
+          batchArea: 0,
+          prefillSharersArea: 0,
+          decodeSharersArea: 0,
+        },
       };
       running = [...running, attempt];
       enter(attempt, "memory");
@@ -270,6 +287,14 @@ export function createMachine(node: SimNode): SimMachine {
 }
 
 const NONE: readonly SimAttempt[] = [];
+
+/** Prompts and batches that work on the machine, as an agent counts them. */
+function sharersOf(running: readonly SimAttempt[], decoding: readonly number[]): number {
+  let sharers = 0;
+  for (const { phase } of running) if (phase === "prefill") sharers += 1;
+  for (const count of decoding) if (count > 0) sharers += 1;
+  return sharers;
+}
 
 /** Units that the decoding batches are for a prompt: the largest in full, the others by what they interfere. */
 function decodeUnits(decoding: readonly number[], interference: number): number {

@@ -48,7 +48,9 @@ export function createNodeReports(node: SimNode): NodeReports {
         outputTokens: job.outputTokens,
         decodeMs: spent.decodeS * 1000,
         loadMs: spent.loadS >= LOAD_S_MIN ? spent.loadS * 1000 : null,
-        occupancy: spent.decodeS > 0 ? spent.batchArea / spent.decodeS : 1,
+        occupancy: meanOver(spent.decodeS, spent.batchArea),
+        prefillSharers: meanOver(spent.prefillS, spent.prefillSharersArea),
+        decodeSharers: meanOver(spent.decodeS, spent.decodeSharersArea),
         contextTokens: job.promptTokens + job.outputTokens / 2,
       });
       capacities[model] = undefined;
@@ -75,6 +77,9 @@ export function createNodeReports(node: SimNode): NodeReports {
     }),
   };
 }
+
+/** At least 1, whatever adding up rounds off. */
+const meanOver = (seconds: number, area: number): number => (seconds > 0 ? Math.max(1, area / seconds) : 1);
 
 /** What the node's machine is, for whoever asks. */
 export const machineOf = (node: SimNode): Machine => ({

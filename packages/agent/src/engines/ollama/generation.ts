@@ -6,7 +6,7 @@ import { readChatAnswer } from "./chat-answer.ts";
 import { chatRequest } from "./chat-request.ts";
 import { EngineFault } from "./fault.ts";
 import type { Loading } from "./loading.ts";
-import type { Occupancy, Stay } from "./occupancy.ts";
+import type { Batched, Occupancy, Stay } from "./occupancy.ts";
 import { promptTokensFloor, promptTokensGuess } from "./prompt-length.ts";
 import { createRepetitionWatch } from "./repetition.ts";
 import type { Transport } from "./transport.ts";
@@ -48,8 +48,10 @@ interface Course {
   promptTokens: number | null;
   /** The engine has nothing left to do for this request. */
   engineFinished: boolean;
+  /** Its turns on the machine while its prompt is processed. */
+  reading: Stay<number> | null;
   /** Its share in the model's batch, from the first output on. */
-  stay: Stay | null;
+  stay: Stay<Batched> | null;
   readonly startedAtMs: number;
   prefillAtMs: number;
   decodeAtMs: number;
@@ -67,6 +69,7 @@ export async function* generate(
     outputTokens: 0,
     promptTokens: null,
     engineFinished: false,
+    reading: null,
     stay: null,
     startedAtMs,
     prefillAtMs: startedAtMs,
@@ -88,6 +91,7 @@ export async function* generate(
     if (!(cause instanceof Aborted)) deps.loading.forget(request.model);
     yield outcomeOf(cause, request, course);
   } finally {
+    course.reading?.leave();
     course.stay?.leave();
     if (!course.engineFinished) leaving.abort();
   }
@@ -104,7 +108,7 @@ function refuseOverflow(request: GenerateRequest): void {
 }
 
 async function* load(
-  { loading, timing, isCloud }: GenerationDeps,
+  { loading, timing, occupancy, isCloud }: GenerationDeps,
   { model, contextTokens }: GenerateRequest,
   watch: Watch,
   course: Course,
@@ -121,11 +125,12 @@ async function* load(
   watch.check();
   course.phase = "prefill";
   course.prefillAtMs = timing.monotonicMs();
+  if (!isCloud(model)) course.reading = occupancy.read();
   yield { kind: "prefill" };
 }
 
 async function* chat(
-  { transport, timing, occupancy }: GenerationDeps,
+  { transport, timing, occupancy, isCloud }: GenerationDeps,
   request: ChatJob,
   watch: Watch,
   course: Course,
@@ -145,7 +150,8 @@ async function* chat(
       if (pieces.length > 0 && course.phase !== "decode") {
         course.phase = "decode";
         course.decodeAtMs = timing.monotonicMs();
-        course.stay = occupancy.enter(request.model);
+        course.reading?.leave();
+        if (!isCloud(request.model)) course.stay = occupancy.decode(request.model);
       }
       let isLooping = false;
       for (const { deltas, tokens, text } of pieces) {
@@ -199,7 +205,7 @@ function chatOutcome(
       totalMs: nowMs - course.startedAtMs,
     },
     promptTokensCached: end.prompt_eval_cached_count ?? 0,
-    occupancy: course.stay?.leave() ?? 1,
+    ...sharingOf(course),
   };
 }
 
@@ -221,7 +227,7 @@ function cutLoop(request: ChatJob, course: Course, nowMs: number): EngineOutcome
       totalMs: nowMs - course.startedAtMs,
     },
     promptTokensCached: 0,
-    occupancy: course.stay?.leave() ?? 1,
+    ...sharingOf(course),
   };
 }
 
@@ -272,9 +278,20 @@ async function* embed(
       totalMs: nowMs - course.startedAtMs,
     },
     promptTokensCached: 0,
-    occupancy: 1,
+    ...sharingOf(course),
   };
 }
+
+/** How much of the machine it had. */
+function sharingOf({ reading, stay }: Course): Pick<Done, "occupancy" | "sharers"> {
+  const prefill = reading?.leave() ?? 1;
+  const { occupancy, sharers: decode } = stay?.leave() ?? ALONE;
+  return { occupancy, sharers: { prefill, decode } };
+}
+
+type Done = Extract<EngineOutcome, { kind: "done" }>;
+
+const ALONE: Batched = { occupancy: 1, sharers: 1 };
 
 /** The prompt counts once the engine began to read it. */
 const usageOf = (request: GenerateRequest, course: Course): Usage => ({
