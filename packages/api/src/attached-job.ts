@@ -1,4 +1,4 @@
-import { OperationalError } from "@coop/core";
+import { isTerminal, OperationalError, START_OF_OUTPUT } from "@coop/core";
 import type { JobDesk, OutputLog } from "@coop/core";
 import type { Admission, Admitted } from "./admission.ts";
 import { openAttached } from "./attached-output.ts";
@@ -54,16 +54,21 @@ export async function startAttached(
     },
     admissionHeaders(c),
   );
-  if (admitted.repeated) await refuseForgotten(deps.desk, admitted);
-  return {
-    ...admitted,
-    reader: openAttached({ ...deps, ...deps.defaults }, admitted.job, admitted.repeated, c.req.raw.signal),
-  };
+  if (admitted.repeated) await refuseForgotten(deps, admitted);
+  const { job, repeated } = admitted;
+  const reader = openAttached({ ...deps, ...deps.defaults }, job, repeated, c.req.raw.signal);
+  c.set("delivered", { job, ended: reader.ended });
+  return { ...admitted, reader };
 }
 
 /** A job that ended keeps its output only for a while. */
-async function refuseForgotten(desk: JobDesk, { job }: Admitted): Promise<void> {
-  if ((await desk.read(job)) !== null) return;
+async function refuseForgotten(
+  { desk, output }: { readonly desk: JobDesk; readonly output: OutputLog },
+  { job }: Admitted,
+): Promise<void> {
+  const record = await desk.read(job);
+  if (record !== null && !isTerminal(record.state)) return;
+  if (record !== null && (await output.read(job, START_OF_OUTPUT)).length > 0) return;
   throw new ProblemError(410, {
     code: "output_gone",
     param: "Idempotency-Key",

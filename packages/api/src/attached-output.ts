@@ -22,6 +22,8 @@ export interface OutputReader {
   readonly wait: (patienceMs: number) => Promise<Waited>;
   /** Stops reading at once; may be called again. */
   readonly close: () => void;
+  /** Whether the terminal entry was read. */
+  readonly ended: () => boolean;
 }
 
 /** Reads a job's output from a position. `onClose` hears once whether the terminal entry had come. */
@@ -72,7 +74,7 @@ export function openOutput(
     return waited;
   };
 
-  return { wait, close };
+  return { wait, close, ended: () => ended };
 }
 
 async function withPatience(waiting: Promise<Waited>, patienceMs: number): Promise<Waited> {
@@ -130,5 +132,5 @@ export function openAttached(
     }
     return waited;
   };
-  return { wait, close: reader.close };
+  return { wait, close: reader.close, ended: reader.ended };
 }

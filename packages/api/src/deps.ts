@@ -3,6 +3,7 @@ import type {
   Accounting,
   Clock,
   CoopSettings,
+  Erasures,
   FleetBoard,
   JobDesk,
   KeyRecord,
@@ -21,6 +22,7 @@ import type { Metrics } from "@coop/metrics";
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { AuditTrail } from "./audit/trail.ts";
+import type { Delivered } from "./delivery.ts";
 import type { Ids } from "./ids.ts";
 
 /** Limits and times that hold unless a request or the co-op says otherwise. */
@@ -80,6 +82,7 @@ export interface ApiDeps {
   readonly ledger: LedgerReader;
   readonly board: FleetBoard;
   readonly audit: AuditTrail;
+  readonly erasures: Erasures;
   readonly serverIdentity: ServerIdentity;
   /** The agent that this server hands to machines that join; null when it has none. */
   readonly agentPackage: AgentPackage | null;
@@ -109,11 +112,18 @@ export interface Caller {
 
 /**
  * What a request carries through its handlers. `streamEnded` resolves when a streamed answer is over, `bodyText` is
- * the body where it was read before its handler.
+ * the body where it was read before its handler, `act` what an operator is about to do to whom, and `delivered` the
+ * job whose end the answer carries.
  */
 export interface ApiEnv {
   Bindings: Partial<HttpBindings>;
-  Variables: { caller: Caller; streamEnded?: Promise<void>; bodyText?: Promise<string> };
+  Variables: {
+    caller: Caller;
+    streamEnded?: Promise<void>;
+    bodyText?: Promise<string>;
+    act?: { readonly name: string; readonly target: string | null };
+    delivered?: Delivered;
+  };
 }
 
 export type ApiContext = Context<ApiEnv>;

@@ -8,6 +8,8 @@ import type { CancelReason, Clock, JobDesk, JobId, Log } from "@coop/core";
 export interface Following {
   /** Follows a job. Call `leave` exactly once. @param renewNow the mark may be about to lapse */
   enter(job: JobId, renewNow: boolean): { leave(why: "ended" | "unfollowed" | "unplaced"): void };
+  /** Whether a request that this process serves follows the job. */
+  follows(job: JobId): boolean;
   /** Cancels what is followed here, now and from now on. Resolves when the store has taken it, or is away. */
   stop(): Promise<void>;
 }
@@ -85,6 +87,7 @@ export function createFollowing(deps: FollowingDeps): Following {
         },
       };
     },
+    follows: (job) => followers.has(job),
     stop: async () => {
       stopping = true;
       await Promise.all([...followers.keys()].map(async (job) => cancel(job, "server-stopped")));

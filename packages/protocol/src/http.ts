@@ -42,6 +42,9 @@ export const jobViewSchema = z.object({
 });
 export type JobView = z.infer<typeof jobViewSchema>;
 
+/** The longest that a job may wait and run, seconds. */
+export const LONGEST_DEADLINE_SECONDS = 7 * 86_400;
+
 /**
  * `POST /v1/jobs`: a job that runs whoever watches. `request` is the body that the endpoint of the OpenAI
  * dialect takes (`stream` in it changes nothing). The answer is 202 with the job's view.
@@ -54,7 +57,7 @@ export const submitJobRequestSchema = z.object({
     .number()
     .int()
     .positive()
-    .max(7 * 86_400)
+    .max(LONGEST_DEADLINE_SECONDS)
     .optional(),
   /** Batch work waits behind interactive work. */
   band: z.enum(["interactive", "batch"]).default("batch"),

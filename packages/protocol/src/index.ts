@@ -15,6 +15,7 @@ export * from "./membership.ts";
 export * from "./ledger.ts";
 export * from "./audit.ts";
 export * from "./settings.ts";
+export * from "./erasure.ts";
 export * from "./placement.ts";
 export * from "./openai-request.ts";
 export * from "./openai-answer.ts";

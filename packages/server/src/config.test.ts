@@ -14,6 +14,9 @@ describe("readConfig", () => {
       settingsPath: "/data/coop/coop.yaml",
       machineTimeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       timeZone: null,
+      agentPackage: null,
+      metricsOfMembers: true,
+      metricsToken: null,
       logLevel: "info",
     });
   });

@@ -17,8 +17,10 @@ import { Hono } from "hono";
 import { loadAgentPackage } from "./agent-package.ts";
 import type { ServerConfig } from "./config.ts";
 import { ensureOperatorKey } from "./operator.ts";
+import { firstDayKept, storePolicy } from "./retention.ts";
 import { loadSecrets } from "./secrets.ts";
 import { loadSettings } from "./settings/load.ts";
+import { finishErasures } from "./unfinished-erasures.ts";
 
 export interface RunningServer {
   readonly url: string;
@@ -35,8 +37,6 @@ const REQUEST_TIMEOUT_MS = 30_000;
 /** How long answers that have ended may take to be written when the server stops. */
 const LAST_WORDS_MS = 1_000;
 const HOUR_MS = 3_600_000;
-/** A job may wait a week (the longest deadline), and its output is kept a day after that. */
-const DAY_KEYS_KEPT_MS = 9 * 24 * HOUR_MS;
 const SHRED_EVERY_MS = HOUR_MS;
 const KEY_PREFIX = "{coop}";
 
@@ -59,13 +59,21 @@ export async function startServer(
   const { identity, pepper, auditKey } = await loadSecrets(join(config.home, "server"));
   const address = await redisAddress(config, log, undo);
   const vault = createVault({ directory: join(config.home, "server", "vault"), clock: systemClock });
-  const stores = await openStores({ ...address, prefix: KEY_PREFIX, vault, clock: systemClock, log });
+  const stores = await openStores({
+    ...address,
+    prefix: KEY_PREFIX,
+    vault,
+    clock: systemClock,
+    log,
+    policy: storePolicy(settings),
+  });
   undo.defer(() => stores.close());
   const ids = createIds(systemClock);
   const audit = createAuditTrail({ log: stores.audit, key: auditKey, clock: systemClock });
   const newOperatorKey = config.roles.includes("api")
     ? await ensureOperatorKey({ ...stores, ids, clock: systemClock, pepper, home: config.home, audit })
     : null;
+  if (config.roles.includes("api")) await finishErasures({ ...stores, audit, clock: systemClock, log });
 
   let url = config.publicUrl ?? "";
   const publicUrl = (): string => url;
@@ -113,7 +121,7 @@ export async function startServer(
   const localUrl = await listen(server, config);
   url = config.publicUrl ?? localUrl;
   undo.defer(() => closeServer(server));
-  undo.defer(shredPastDays(vault));
+  undo.defer(shredPastDays(vault, settings.retentionMs));
   const failed = runScheduler(scheduler, undo);
   // First of all, so that the scheduler can still tell the nodes.
   if (api) undo.defer(() => api.stop());
@@ -154,9 +162,9 @@ function runScheduler(scheduler: Scheduler | null, undo: AsyncDisposableStack): 
 }
 
 /** Removes the keys of days whose prompts and outputs are past every deadline and retention. Returns how to stop. */
-function shredPastDays(vault: Vault): () => void {
+function shredPastDays(vault: Vault, retentionMs: number): () => void {
   const shred = (): void => {
-    vault.shred(new Date(systemClock.now() - DAY_KEYS_KEPT_MS).toISOString().slice(0, 10));
+    vault.shred(firstDayKept(systemClock.now(), retentionMs));
   };
   shred();
   const timer = setInterval(shred, SHRED_EVERY_MS);

@@ -29,6 +29,7 @@ export function audited(deps: AuditedDeps): MiddlewareHandler<ApiEnv> {
     const { detail, named } = await readAct(c, route.path);
     const by = { actor: member.id, key: key.id, act: route.act };
     const target = await targetOf(deps.members, named);
+    c.set("act", { name: route.act, target });
     const asked = await deps.audit.record({ ...by, target, phase: "asked", of: null, detail });
     await next();
     if (c.res.status < 500) await recordOutcome(deps, c, asked);

@@ -3,8 +3,21 @@ import type { Operation } from "./operation.ts";
 
 const PROBLEMS = [401, 403, 500, 503] as const;
 
-/** What operators did, and under which settings. */
+/** What operators did, under which settings, and what they erased. */
 export const OVERSIGHT: readonly Operation[] = [
+  {
+    method: "delete",
+    path: "/admin/members/{id}",
+    id: "eraseMember",
+    group: "Administration",
+    summary: "Erases a member: content, keys, nodes and names; what was counted stays.",
+    description:
+      "Cancels what the member has under way. The last operator cannot be erased. May be repeated: an erasure that was cut short is finished.",
+    access: "operator",
+    parameters: [{ in: "path", name: "id", description: "The member's id or name." }],
+    answers: [json("Erasure", "What was erased now.")],
+    problems: [404, 409, ...PROBLEMS],
+  },
   {
     method: "get",
     path: "/admin/audit",

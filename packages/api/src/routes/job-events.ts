@@ -27,6 +27,8 @@ export async function jobEvents(deps: JobEventsDeps, c: ApiContext, record: JobR
   if (nothingLeft) return c.body(null, 204);
   const { pingMs, stalledReaderMs } = deps.defaults;
   const reader = openOutput(deps.output, record.spec.id, after);
+  if (record.spec.member === c.get("caller").member.id)
+    c.set("delivered", { job: record.spec.id, ended: reader.ended });
   const { body, ended } = sseStream(
     eventFrames(reader, pingMs, watchKey(deps, c.get("caller"))),
     reader.close,

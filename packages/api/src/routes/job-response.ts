@@ -22,6 +22,7 @@ export async function jobResponse(
   if (stored === null) throw outputGone(spec.id);
   setPlacedHeaders(c, stored.placed);
   const { end } = stored;
+  if (spec.member === c.get("caller").member.id) c.set("delivered", { job: spec.id, ended: () => true });
   if (end.kind !== "succeeded") throw problemOfEnd(end);
   return c.json(
     spec.endpoint === "chat"

@@ -1,5 +1,5 @@
 import { asJobId, asMemberId, explainPlacement, isTerminal } from "@coop/core";
-import type { Clock, JobDesk, JobRecord, MemberStore, OutputLog } from "@coop/core";
+import type { Clock, CoopSettings, JobDesk, JobRecord, MemberStore, OutputLog } from "@coop/core";
 import { chatCompletionRequestSchema, embeddingsRequestSchema, submitJobRequestSchema } from "@coop/protocol";
 import type { JobView, SubmitJobRequest } from "@coop/protocol";
 import { Hono } from "hono";
@@ -26,6 +26,7 @@ export interface JobRoutesDeps {
   readonly fleet: FleetView;
   readonly admit: Admission;
   readonly defaults: ApiDefaults;
+  readonly settings: CoopSettings;
 }
 
 const LIST_DEFAULT = 20;
@@ -124,9 +125,11 @@ async function ownJob(desk: JobDesk, c: ApiContext): Promise<JobRecord> {
   return record;
 }
 
+/** Where nothing is kept, the view leaves the output out: `/response` and `/events` deliver it, once. */
 async function viewOf(deps: JobRoutesDeps, record: JobRecord): Promise<JobView> {
   const { state, spec } = record;
-  const output = state.state === "succeeded" ? await readStoredOutput(deps.output, spec.id) : null;
+  const shown = state.state === "succeeded" && deps.settings.retentionMs > 0;
+  const output = shown ? await readStoredOutput(deps.output, spec.id) : null;
   const decision = state.state === "queued" ? undefined : (await deps.desk.placement(spec.id))?.decision;
   if (decision?.kind === "assigned") return jobView(record, decision, output);
   return jobView(record, whereaboutsInList(record, nodeNames(await deps.fleet.latest())), output);

@@ -15,6 +15,7 @@ import type {
 import {
   createManualClock,
   createMemoryAuditLog,
+  createMemoryErasures,
   createMemoryFleetBoard,
   createMemoryJobStore,
   createMemoryMemberStore,
@@ -79,7 +80,7 @@ export async function createWorld(options: WorldOptions = {}) {
   const request = async (path: string, { key = ada.key, ...init }: Request = {}): Promise<Response> => {
     const headers = new Headers(init.headers);
     headers.set("authorization", `Bearer ${key}`);
-    return app.request(path, { ...init, headers });
+    return app.request(path, { ...init, headers }, {});
   };
 
   return {
@@ -149,6 +150,7 @@ async function buildDeps(options: WorldOptions) {
       backstage.running.push(Promise.resolve().then(async () => backstage.script(wake.spec)));
     },
   });
+  const nodes = createMemoryNodeRegistry(() => undefined);
   const base: ApiDeps = {
     clock,
     ids: createIds(clock),
@@ -158,7 +160,8 @@ async function buildDeps(options: WorldOptions) {
     output,
     members,
     ledger: desk.books,
-    nodes: createMemoryNodeRegistry(() => undefined),
+    nodes,
+    erasures: createMemoryErasures({ members, nodes, jobs: desk }),
     board: createMemoryFleetBoard(() => FENCE),
     audit: createAuditTrail({ log: createMemoryAuditLog(), key: randomBytes(32), clock }),
     serverIdentity: testIdentity(),

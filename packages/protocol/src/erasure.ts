@@ -1,0 +1,13 @@
+import { z } from "zod";
+
+/** `DELETE /admin/members/:id`: what was erased now; a second time finds nothing more. */
+export const erasureViewSchema = z.object({
+  object: z.literal("coop.erasure"),
+  member: z.string(),
+  /** What the member is called from now on. */
+  name: z.string(),
+  jobs: z.number().int(),
+  keys: z.number().int(),
+  nodes: z.number().int(),
+});
+export type ErasureView = z.infer<typeof erasureViewSchema>;
