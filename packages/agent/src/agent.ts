@@ -1,5 +1,5 @@
 import { assertNever, throughputOf } from "@coop/core";
-import type { Log, NodeReport, Random } from "@coop/core";
+import type { Log, NodeAvailability, NodeReport, Random } from "@coop/core";
 import { encodeFrame } from "@coop/protocol";
 import type { SchedulerLink } from "./attempt.ts";
 import { Attempts } from "./attempts.ts";
@@ -49,6 +49,8 @@ export interface AgentDeps {
 
 /** What the node's owner wants, at any time. */
 export interface OwnersWord {
+  /** Whether they let the node take anything new. */
+  availability(): NodeAvailability;
   /** What they have against running a model now; null: nothing. */
   refusal(model: string): string | null;
   /** Models that are never unloaded to free memory. */
@@ -193,7 +195,7 @@ export class Agent {
         problem: report?.unhealthy[name] ?? null,
       })),
       slots: slots.total,
-      availability: report?.availability ?? { kind: "open" },
+      availability: this.#deps.owner.availability(),
       throughput: throughputOf(report?.models ?? [], slots.total),
       budget: this.#budget,
       settings: { ...this.#deps.owner.status(), notAllowed: [...(this.#snapshot?.notAllowed ?? [])] },

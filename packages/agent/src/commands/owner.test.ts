@@ -158,15 +158,12 @@ test("agent models allow and forbid say what the co-op may use then", async () =
 
 describe("agent pause", () => {
   test("says until when, and what becomes of the jobs that run", async () => {
-    await writeStatus(home, {
-      ...status,
-      running: [{ job: "job_1", epoch: 1, model: "small", startedAtMs: nowMs, outputTokens: 0 }],
-    });
+    await writeStatus(home, status);
     await pause(deps(), "2h");
     expect(await readPause(home)).toEqual({ sinceMs: nowMs, untilMs: nowMs + 7_200_000 });
     expect(said).toEqual([
       expect.stringMatching(/^Paused until .*\d\d:\d\d\.$/),
-      "The job that it runs will be finished.",
+      "What runs is finished; nothing new is taken.",
     ]);
     said = [];
     await resume(deps());

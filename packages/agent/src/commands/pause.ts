@@ -17,10 +17,12 @@ export async function pause(deps: OwnerCommandDeps, time: string | undefined): P
   const untilMs = forMs === null ? null : nowMs + forMs;
   await writePause(home, { sinceMs: nowMs, untilMs });
   say(untilMs === null ? "Paused until `agent resume`." : `Paused until ${localTime(untilMs, nowMs)}.`);
-  const running = (await agentHere(deps))?.running.length ?? null;
-  if (running === null) say("No agent runs here now; one that starts takes nothing either.");
-  else if (running > 0)
-    say(`${running === 1 ? "The job" : `The ${running} jobs`} that it runs will be finished.`);
+  const here = (await agentHere(deps)) !== null;
+  say(
+    here
+      ? "What runs is finished; nothing new is taken."
+      : "No agent runs here now; one that starts takes nothing either.",
+  );
 }
 
 /** Ends a pause. Serving hours and the rest of the settings still hold. */

@@ -146,6 +146,7 @@ async function serve(
 }
 
 const ownersWord = (owner: OwnerControl): OwnersWord => ({
+  availability: () => owner.availability(),
   refusal: (model) => owner.refusal(model),
   pinnedModels: () => owner.settings.pinnedModels,
   status: () => ({

@@ -112,6 +112,7 @@ export async function startBench(): Promise<Bench> {
     onConnected: () => lines.push("connected"),
     onStatus: () => undefined,
     owner: {
+      availability: () => ({ kind: "open" }),
       refusal: (model) => bench.refusal(model),
       pinnedModels: () => [PINNED],
       status: () => ({
