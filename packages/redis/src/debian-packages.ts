@@ -9,14 +9,19 @@ const simulatedInstall = /^Inst (\S+)/gm;
  * `target`, as an ordinary user: nothing is installed, no service is started, dpkg's lock is not needed.
  * `target` appears whole or not at all.
  *
+ * @param extent `alone`: without its dependencies, for a program that runs without them
  * @throws ProgramFailure when apt-get is missing, knows no such package or cannot download.
  */
-export async function unpackDebianPackage(name: string, target: string): Promise<void> {
+export async function unpackDebianPackage(
+  name: string,
+  target: string,
+  extent: "whole" | "alone" = "whole",
+): Promise<void> {
   const parent = join(target, "..");
   await mkdir(parent, { recursive: true });
   const scratch = await mkdtemp(join(parent, ".fetch-"));
   try {
-    const archives = await download(name, scratch);
+    const archives = await download({ name, extent }, scratch);
     const root = join(scratch, "root");
     for (const archive of archives) await runProgram("dpkg", ["-x", archive, root], scratch);
     await rename(root, target);
@@ -25,12 +30,17 @@ export async function unpackDebianPackage(name: string, target: string): Promise
   }
 }
 
+interface Wanted {
+  readonly name: string;
+  readonly extent: "whole" | "alone";
+}
+
 /** The system's package lists may be missing (slim images) or out of date: then lists of our own. */
-async function download(name: string, scratch: string): Promise<readonly string[]> {
+async function download(wanted: Wanted, scratch: string): Promise<readonly string[]> {
   const shared = join(scratch, "shared");
   await mkdir(shared);
   try {
-    return await downloadWith([], name, shared);
+    return await downloadWith([], wanted, shared);
   } catch {
     const own = join(scratch, "own");
     await mkdir(join(own, "lists", "partial"), { recursive: true });
@@ -44,24 +54,27 @@ async function download(name: string, scratch: string): Promise<readonly string[
       "Debug::NoLocking=1",
     ];
     await runProgram("apt-get", ["-q", ...options, "update"], own);
-    return await downloadWith(options, name, own);
+    return await downloadWith(options, wanted, own);
   }
 }
 
-/** A simulated installation needs no rights and names exactly the packages that are missing. */
 async function downloadWith(
   options: readonly string[],
-  name: string,
+  { name, extent }: Wanted,
   folder: string,
 ): Promise<readonly string[]> {
+  const packages = extent === "alone" ? [name] : [name, ...(await missingWith(options, name, folder))];
+  await runProgram("apt-get", ["-q", ...options, "download", ...new Set(packages)], folder);
+  const files = await readdir(folder);
+  return files.filter((file) => file.endsWith(".deb")).map((file) => join(folder, file));
+}
+
+/** A simulated installation needs no rights and names exactly the packages that are missing. */
+async function missingWith(options: readonly string[], name: string, folder: string): Promise<string[]> {
   const plan = await runProgram(
     "apt-get",
     ["-q", "-s", "--no-install-recommends", ...options, "install", "--reinstall", name],
     folder,
   );
-  const packages = new Set([name]);
-  for (const [, missing] of plan.matchAll(simulatedInstall)) if (missing !== undefined) packages.add(missing);
-  await runProgram("apt-get", ["-q", ...options, "download", ...packages], folder);
-  const files = await readdir(folder);
-  return files.filter((file) => file.endsWith(".deb")).map((file) => join(folder, file));
+  return Array.from(plan.matchAll(simulatedInstall), ([, missing = name]) => missing);
 }

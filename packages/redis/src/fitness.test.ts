@@ -54,11 +54,11 @@ test("the settings are read from a real Redis", async () => {
   };
   await using testRedis = await startTestRedis();
   const redis = testRedis.connect();
-  await requireFitRedis(redis, log);
+  expect(await requireFitRedis(redis, log)).toBe("strong");
   expect(warnings).toEqual([]);
 
   await redis.config("SET", "appendfsync", "everysec");
-  await requireFitRedis(redis, log);
+  expect(await requireFitRedis(redis, log)).toBe("weak");
   expect(warnings).toEqual([expect.stringMatching(/everysec/)]);
 
   await redis.config("SET", "maxmemory-policy", "allkeys-lru");

@@ -59,14 +59,18 @@ function persistenceWarnings({ appendOnly, appendFsync }: RedisSettings): readon
   ];
 }
 
+/** `weak`: a crash of Redis or of its machine may lose what was accepted. */
+export type Persistence = "strong" | "weak";
+
 /**
  * Checks at start that a Redis may hold the co-op's jobs, and warns about what weakens its promises.
  * @throws OperationalError that names the setting to change.
  */
-export async function requireFitRedis(redis: Redis, log: Log): Promise<void> {
+export async function requireFitRedis(redis: Redis, log: Log): Promise<Persistence> {
   const fitness = judgeSettings(await readSettings(redis));
   if (fitness.kind === "unfit") throw new OperationalError(fitness.code, fitness.reason);
   for (const warning of fitness.warnings) log.warn({}, warning);
+  return fitness.warnings.length === 0 ? "strong" : "weak";
 }
 
 async function readSettings(redis: Redis): Promise<RedisSettings> {

@@ -3,7 +3,7 @@ import type { Redis } from "ioredis";
 import { createAttemptStore } from "./attempt-store.ts";
 import { createJobDesk } from "./job-desk.ts";
 import { createKeys, type Keys } from "./keys.ts";
-import { createScripts, type RunScript } from "./script.ts";
+import { createScripts, type OnStep, type RunScript } from "./script.ts";
 import type { Vault } from "./vault.ts";
 
 export interface JobStoreOptions {
@@ -13,6 +13,8 @@ export interface JobStoreOptions {
   readonly vault: Vault;
   /** Where it differs from the default. */
   readonly policy?: Partial<StorePolicy>;
+  /** Hears how long the steps in Redis take. */
+  readonly onStep?: OnStep;
 }
 
 /** What the two parts of the store are made of. */
@@ -28,11 +30,17 @@ export interface JobStoreParts {
  * changes something is one script and one round trip. When Redis does not answer, calls reject with an
  * OperationalError `store-unavailable`.
  */
-export function createJobStore({ redis, prefix, vault, policy }: JobStoreOptions): JobDesk & AttemptStore {
+export function createJobStore({
+  redis,
+  prefix,
+  vault,
+  policy,
+  onStep,
+}: JobStoreOptions): JobDesk & AttemptStore {
   const parts: JobStoreParts = {
     redis,
     keys: createKeys(prefix),
-    run: createScripts(redis, prefix, { ...defaultStorePolicy, ...policy }),
+    run: createScripts(redis, prefix, { ...defaultStorePolicy, ...policy }, onStep),
     vault,
   };
   return { ...createJobDesk(parts), ...createAttemptStore(parts) };

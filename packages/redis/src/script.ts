@@ -19,7 +19,6 @@ export type ScriptName =
   | "settle-node"
   | "refund"
   | "grant"
-  | "sum-ledger"
   | "sum-usage"
   | "settle-absent"
   | "sweep"
@@ -54,11 +53,20 @@ export type RunScript = (
   args: readonly (string | number)[],
 ) => Promise<unknown>;
 
+/** Hears how long each step in Redis took, from the call to its answer, seconds. */
+export type OnStep = (step: ScriptName, seconds: number) => void;
+
 /**
  * Loads the scripts of one prefix. Each is sent once in full and then by its hash; a Redis that has
  * forgotten it (a restart) gets it again.
+ * @param onStep hears of the steps that were answered; those that failed tell nothing of Redis' pace
  */
-export function createScripts(redis: Redis, prefix: string, policy: StorePolicy): RunScript {
+export function createScripts(
+  redis: Redis,
+  prefix: string,
+  policy: StorePolicy,
+  onStep: OnStep = () => undefined,
+): RunScript {
   const folder = join(import.meta.dirname, "scripts");
   const prelude =
     keysForScripts(prefix) + policyForScripts(policy) + readFileSync(join(folder, "_common.lua"), "utf8");
@@ -82,7 +90,12 @@ export function createScripts(redis: Redis, prefix: string, policy: StorePolicy)
       return await redis.eval(text, 1, key, ...args);
     }
   };
-  return (name, key, args) => answered(run(name, key, args));
+  return async (name, key, args) => {
+    const beganMs = performance.now();
+    const answer = await answered(run(name, key, args));
+    onStep(name, (performance.now() - beganMs) / 1000);
+    return answer;
+  };
 }
 
 function policyForScripts(policy: StorePolicy): string {

@@ -53,6 +53,18 @@ describe("the stores", () => {
     expect(told).toEqual(["job_1", "job_3"]);
   });
 
+  test("tell how long each step in Redis took, and what its settings promise", async () => {
+    const steps = new Map<string, number>();
+    const onStep = (step: string, seconds: number): void => void steps.set(step, seconds);
+    const options = { socketPath: server.socketPath, vault, clock: Date, log: silent };
+    await using stores = await openStores({ ...options, onStep });
+    expect(stores.persistence).toBe("strong");
+    await stores.leadership.campaign("scheduler_1", "http://127.0.0.1:7070", 1_000);
+    expect([...steps.keys()]).toEqual(["campaign"]);
+    expect(steps.get("campaign")).toBeGreaterThan(0);
+    expect(steps.get("campaign")).toBeLessThan(5);
+  });
+
   test("refuse a Redis that evicts, naming the setting", async () => {
     await server.connect().config("SET", "maxmemory-policy", "allkeys-lru");
     await expect(open()).rejects.toMatchObject({

@@ -21,7 +21,7 @@ import {
 import type { Redis } from "ioredis";
 import { createAuditLog } from "./audit-log.ts";
 import { openConnection, type ConnectionUse } from "./connection.ts";
-import { requireFitRedis } from "./fitness.ts";
+import { requireFitRedis, type Persistence } from "./fitness.ts";
 import { createAccounting } from "./accounting.ts";
 import { createErasures } from "./erasures.ts";
 import { createFleetBoard } from "./fleet-board.ts";
@@ -34,7 +34,7 @@ import { createNodeRegistry } from "./node-registry.ts";
 import { createOutputLog } from "./output-log.ts";
 import { createProjector, type Projector } from "./projector.ts";
 import { parseRedisAddress, type RedisAddress } from "./redis-address.ts";
-import { createScripts } from "./script.ts";
+import { createScripts, type OnStep } from "./script.ts";
 import { createUsageReader } from "./usage.ts";
 import type { Vault } from "./vault.ts";
 import { createWakeUps } from "./wake-ups.ts";
@@ -50,6 +50,8 @@ export type StoresOptions = RedisPlaceOption & {
   readonly log: Log;
   /** Where the job store differs from its default bounds and durations. */
   readonly policy?: Partial<StorePolicy>;
+  /** Hears how long the steps in Redis take. */
+  readonly onStep?: OnStep;
 };
 
 /** Every port that Redis serves. */
@@ -69,6 +71,8 @@ export interface Stores extends AsyncDisposable {
   readonly leadership: Leadership;
   /** Keeps BullMQ as the jobs are; the leading scheduler runs it. */
   readonly projector: Projector;
+  /** What the settings of Redis, as they were when it was opened, promise for a crash. */
+  readonly persistence: Persistence;
   /** Closes every connection. */
   close(): Promise<void>;
 }
@@ -80,7 +84,7 @@ const connectWithinMs = 5_000;
  * @throws OperationalError `redis-unreachable`, or one that names the setting of Redis to change.
  */
 export async function openStores(options: StoresOptions): Promise<Stores> {
-  const { vault, log, prefix = DEFAULT_PREFIX } = options;
+  const { vault, log, prefix = DEFAULT_PREFIX, onStep = () => undefined } = options;
   const address: RedisAddress =
     "url" in options ? parseRedisAddress(options.url) : { kind: "socket", path: options.socketPath };
   const open = new Set<Redis>();
@@ -99,13 +103,14 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
     const scheduler = connect("request", "scheduler");
     const subscriber = connect("steady", "output");
     await Promise.all([desk, scheduler, subscriber].map(reach));
-    await requireFitRedis(desk, log);
+    const persistence = await requireFitRedis(desk, log);
 
     const keys = createKeys(prefix);
     const policy = { ...defaultStorePolicy, ...options.policy };
-    const runForDesk = createScripts(desk, prefix, policy);
-    const runForScheduler = createScripts(scheduler, prefix, policy);
-    const jobDesk = createJobStore({ redis: desk, prefix, vault, policy });
+    const scriptsOn = (redis: Redis) => createScripts(redis, prefix, policy, onStep);
+    const runForDesk = scriptsOn(desk);
+    const runForScheduler = scriptsOn(scheduler);
+    const jobDesk = createJobStore({ redis: desk, prefix, vault, policy, onStep });
     const members = createMemberStore(desk, keys, runForDesk);
     const nodes = createNodeRegistry(desk, keys, runForDesk);
     return {
@@ -113,7 +118,7 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
       members,
       nodes,
       erasures: createErasures({ redis: desk, keys, run: runForDesk, members, nodes, desk: jobDesk }),
-      attempts: createJobStore({ redis: scheduler, prefix, vault, policy }),
+      attempts: createJobStore({ redis: scheduler, prefix, vault, policy, onStep }),
       output: createOutputLog({ redis: desk, subscriber, prefix, vault }),
       wakeUps: createWakeUps(() => connect("steady", "wake"), keys.wakeChannel, log),
       ledger: createLedgerReader(desk, keys, runForDesk, policy.nodeAccountKeptMs),
@@ -124,12 +129,13 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
       leadership: createLeadership(keys, runForScheduler),
       projector: createProjector({
         connect: () => connect("steady", "projector"),
-        scriptsOn: (redis) => createScripts(redis, prefix, policy),
+        scriptsOn,
         keys,
         prefix,
         clock: options.clock,
         log,
       }),
+      persistence,
       close,
       [Symbol.asyncDispose]: close,
     };

@@ -1,7 +1,9 @@
 /** A real Redis for tests, and the parts that a contract suite opens one by one: the only door besides the package's own. */
 export * from "./test-redis.ts";
 export { createAccounting } from "../accounting.ts";
+export { unpackDebianPackage } from "../debian-packages.ts";
 export { createErasures } from "../erasures.ts";
+export { withExclusiveLock } from "../exclusive-lock.ts";
 export { createFleetBoard } from "../fleet-board.ts";
 export { createJobStore } from "../job-store.ts";
 export { createKeys } from "../keys.ts";
