@@ -14,6 +14,7 @@ export type CliErrorCode =
   | "lines-failed"
   | "ledger-drift"
   | "audit-broken"
+  | "not-confirmed"
   | "file-unwritable";
 
 /** What went wrong in words for whoever ran the command: what happened, and what to do. */

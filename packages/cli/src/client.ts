@@ -16,7 +16,7 @@ export interface CoopClient {
   post<T>(path: string, body: unknown, answer: z.ZodType<T>, headers?: Headers): Promise<T>;
   patch<T>(path: string, body: unknown, answer: z.ZodType<T>): Promise<T>;
   /** The answer's body is not read. */
-  send(method: "DELETE", path: string): Promise<Response>;
+  send(method: "DELETE", path: string, patienceMs?: number): Promise<Response>;
   /** An answer that streams; only its beginning is waited for. */
   stream(path: string, body: unknown, headers?: Headers): Promise<Response>;
   /** The same server with another member's key. */
@@ -90,7 +90,7 @@ export function createClient(options: ClientOptions): CoopClient {
     async patch(path, body, answer) {
       return await read(path, await request(path, carrying("PATCH", body, {}, bounded())), answer);
     },
-    send: (method, path) => request(path, { method, signal: bounded() }),
+    send: (method, path, limitMs) => request(path, { method, signal: bounded(limitMs) }),
     stream: (path, body, headers = {}) => request(path, carrying("POST", body, headers, signal)),
     as: (other) => createClient({ ...options, source: other }),
   };

@@ -1,5 +1,6 @@
 /** PROGRAM `coop`: what members and operators do with a co-op, and `coop up`, which runs one. */
 import { homedir } from "node:os";
+import { createInterface } from "node:readline/promises";
 import { CliError } from "./cli-error.ts";
 import type { Output } from "./output.ts";
 import { createProgram } from "./program.ts";
@@ -32,6 +33,15 @@ async function readInput(): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
+async function askAtTerminal(question: string): Promise<string> {
+  const terminalLines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await terminalLines.question(question, { signal: stop.signal });
+  } finally {
+    terminalLines.close();
+  }
+}
+
 /** The same signal may come more than once, from the terminal and from whoever passes it on. */
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => stop.abort());
@@ -50,6 +60,7 @@ try {
     userHome: homedir(),
     output,
     readInput,
+    ask: process.stdin.isTTY && process.stderr.isTTY ? askAtTerminal : null,
     signal: stop.signal,
     screen: stdout.isTTY && process.stderr.isTTY ? createScreen(terminal) : null,
   });

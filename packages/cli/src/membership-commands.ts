@@ -3,6 +3,8 @@ import { durationUpTo, jsonOption, privacyOption } from "./command-options.ts";
 import type { JsonFlag } from "./command-options.ts";
 import { contextOf } from "./commands/context.ts";
 import type { CommandContext, ContextDeps } from "./commands/context.ts";
+import { eraseMember } from "./commands/erase-member.ts";
+import type { Ask } from "./commands/erase-member.ts";
 import { createKey, listKeys, revokeKey, rotateKey } from "./commands/keys.ts";
 import { addMember, listMembers, setDisabled, setMember, showMember } from "./commands/members.ts";
 import type { MemberOptions } from "./commands/members.ts";
@@ -39,7 +41,7 @@ const addLimitOptions = (command: Command): Command =>
     .addOption(jsonOption());
 
 /** `coop members`. */
-export function addMembers(program: Command, deps: ContextDeps): void {
+export function addMembers(program: Command, deps: ContextDeps & { readonly ask: Ask }): void {
   const members = program.command("members").description("members of the co-op (operators only)");
   addLimitOptions(
     members
@@ -101,6 +103,24 @@ Examples:
     .addOption(jsonOption())
     .action(async (member: string, flags: JsonFlag) =>
       setDisabled(await contextFor(deps, flags), member, false),
+    );
+  addErase(members, deps);
+}
+
+/** `coop members erase`. */
+function addErase(members: Command, deps: ContextDeps & { readonly ask: Ask }): void {
+  members
+    .command("erase")
+    .description("remove what a member wrote, read and is called, for good; counts and the ledger stay")
+    .argument("<member>", "name or id")
+    .option("--yes", "ask no question")
+    .addOption(jsonOption())
+    .addHelpText(
+      "after",
+      "\nEnds what the member has under way, and makes their keys and machines useless. An erasure that was cut short\nis finished by the same command, or when the server starts.\n\nExample:\n  coop members erase maja",
+    )
+    .action(async (member: string, { yes, ...flags }: JsonFlag & { readonly yes?: true }) =>
+      eraseMember(await contextFor(deps, flags), member, yes === true, deps.ask),
     );
 }
 

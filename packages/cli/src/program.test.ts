@@ -16,6 +16,7 @@ async function run(args: readonly string[], changes: Partial<ProgramDeps> = {}):
     userHome: "/home/x",
     output,
     readInput: () => Promise.resolve("piped in"),
+    ask: null,
     signal: new AbortController().signal,
     screen: null,
     ...changes,

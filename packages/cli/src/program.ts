@@ -6,6 +6,7 @@ import { addAudit } from "./audit-commands.ts";
 import { ask } from "./commands/ask.ts";
 import { contextOf, DEFAULT_LISTEN } from "./commands/context.ts";
 import { explainJob } from "./commands/explain.ts";
+import type { Ask } from "./commands/erase-member.ts";
 import { cancelJob, listJobs } from "./commands/jobs.ts";
 import { watchJobs } from "./commands/watch-jobs.ts";
 import { inviteNode, listNodes } from "./commands/nodes.ts";
@@ -27,6 +28,8 @@ export interface ProgramDeps {
   readonly platform: string;
   readonly userHome: string;
   readonly output: Output;
+  /** Asks whoever sits at the terminal; null where nobody does. */
+  readonly ask: Ask;
   /** Everything that was piped in. */
   readonly readInput: () => Promise<string>;
   /** Aborts when the user wants the command to end. */
