@@ -3,7 +3,12 @@
  *
  *   node main.ts --load 0.3,0.6 --policy ours --seeds 3      (--help for all options)
  */
+import { writeFile } from "node:fs/promises";
 import { OperationalError } from "@coop/core";
+import { reportData } from "../report/data.ts";
+import { reportPage } from "../report/page.ts";
+import { settingOf } from "../report/setting.ts";
+import { deficitLines } from "../report/standing.ts";
 import { HELP, parseOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
 import { rowOf } from "./rows.ts";
@@ -17,10 +22,25 @@ async function main(): Promise<void> {
     return;
   }
   const progress = createProgress(process.stderr, () => performance.now());
-  const { cells } = await simulate(options, progress.tell);
+  const { fleet, cells } = await simulate(options, progress.tell);
   progress.end();
   const rows = cells.map(rowOf);
   process.stdout.write(options.json ? `${JSON.stringify(rows, null, 2)}\n` : tableOf(rows));
+  if (!options.json)
+    for (const line of deficitLines(rows, rows[0]?.policy ?? "")) process.stdout.write(`${line}\n`);
+  if (options.html !== null) {
+    await save(options.html, reportPage(reportData(cells, settingOf(options, fleet))));
+    process.stderr.write(`The report is in ${options.html}\n`);
+  }
+}
+
+async function save(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new OperationalError("unwritable-file", `${file} cannot be written: ${why}`, { cause });
+  }
 }
 
 main().catch((error: unknown) => {
