@@ -4,6 +4,7 @@ import type { Amount, Statement, WaitQuantile } from "@coop/core";
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const significant3 = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const significant = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
 
 /** Shown where there is nothing to show. */
@@ -25,7 +26,6 @@ export const roughly = (value: number): string =>
       : value >= 1e4
         ? `${significant3.format(value / 1e3)} k`
         : count(value);
-const significant3 = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 
 /** `12.34`; an amount below a cent keeps two digits that say something. */
 export const money = (amount: number): string =>
@@ -45,10 +45,11 @@ export function amountText(amount: Amount, currency: string): string {
 export const isUnknown = ({ amount, without }: Amount): boolean => amount === 0 && without.length > 0;
 
 /** `37 %`, `0.4 %`. */
-export const percent = (share: number | null): string =>
-  share === null
-    ? NONE
-    : `${share > 0 && share < 0.1 ? significant.format(share * 100) : whole.format(share * 100)} %`;
+export function percent(share: number | null): string {
+  if (share === null) return NONE;
+  if (share > 0 && share < 0.0001) return "< 0.01 %";
+  return `${share > 0 && share < 0.1 ? significant.format(share * 100) : whole.format(share * 100)} %`;
+}
 
 /** `0.8 s`, `41 s`, `12 min`, `3.4 h`. */
 export function duration(ms: number): string {
@@ -68,9 +69,11 @@ export function waitText(wait: WaitQuantile | null): string {
     : `${duration(ms)} (${duration(atLeastMs)} to ${duration(atMostMs)})`;
 }
 
-/** `0.42 kWh`. */
-export const energy = (kwh: number | null): string =>
-  kwh === null ? NONE : `${kwh === 0 ? "0" : significant3.format(kwh)} kWh`;
+/** `0.42 kWh`, `9.6 Wh`. */
+export function energy(kwh: number | null): string {
+  if (kwh === null) return NONE;
+  return kwh > 0 && kwh < 0.1 ? `${significant3.format(kwh * 1000)} Wh` : `${significant3.format(kwh)} kWh`;
+}
 
 /** `November 2026`. */
 export const monthName = (month: string): string =>
