@@ -34,7 +34,7 @@ export function reportPage(data: ReportData): string {
     "</section>",
     "<section><h2>All cells</h2>",
     "<p>Means over the seeds with their standard deviation. <i>To best</i>: above the best policy of the load. ",
-    "<i>/ bound</i>: times what no policy goes below.</p>",
+    "<i>/ bound</i>: times what no policy goes below. <i>Even</i>: Jain's index of the members' mean slowdowns.</p>",
     cellTable(data, ours),
     "</section>",
     policySection(data),

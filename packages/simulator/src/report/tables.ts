@@ -57,6 +57,7 @@ export function cellTable({ loads }: ReportData, ours: string): string {
         cell(times(row.meanSlowdown / row.bounds.meanSlowdown)),
         cell(times(row.p99Slowdown)),
         cell(duration(row.fairnessGapS)),
+        cell(row.memberEvenness.toFixed(2)),
         cell(percent(row.completed / row.jobs)),
         cell(grouped(row.belowTier)),
       ].join("")}</tr>`;
@@ -75,6 +76,7 @@ export function cellTable({ loads }: ReportData, ours: string): string {
     "/ bound",
     "p99",
     "gap",
+    "even",
     "served",
     "below tier",
   ];

@@ -1,3 +1,4 @@
+import { jainIndex } from "../bounds/jain.ts";
 import { isBelowTier } from "../world/station.ts";
 import type { WorldRun } from "../world/run.ts";
 
@@ -14,6 +15,8 @@ export interface RunMetrics {
   readonly completed: number;
   readonly belowTier: number;
   readonly fairnessGapS: number;
+  /** Jain's index of the members' mean slowdowns: 1 when all wait alike. */
+  readonly memberEvenness: number;
   readonly lostAttempts: number;
   readonly loads: number;
   /** Part of the prompt tokens that a cached prefix spared. */
@@ -33,6 +36,7 @@ const DAY_S = 86_400;
 export function metricsOf(run: WorldRun): RunMetrics {
   const latencies: number[] = [];
   const slowdowns: number[] = [];
+  const byMember = new Map<string, number[]>();
   let belowTier = 0;
   let promptTokens = 0;
   for (const job of run.jobs) {
@@ -40,7 +44,11 @@ export function metricsOf(run: WorldRun): RunMetrics {
     if (Number.isNaN(endS)) continue;
     const latencyS = endS - job.arrivalS;
     latencies.push(latencyS);
-    slowdowns.push(latencyS / (run.bestS[job.index] ?? Number.NaN));
+    const slowdown = latencyS / (run.bestS[job.index] ?? Number.NaN);
+    slowdowns.push(slowdown);
+    const ofMember = byMember.get(job.spec.member) ?? [];
+    byMember.set(job.spec.member, ofMember);
+    ofMember.push(slowdown);
     promptTokens += job.promptTokens;
     const node = run.fleet.nodes[run.node[job.index] ?? -1];
     if (node !== undefined && isBelowTier(job.spec, node, run.model[job.index] ?? -1)) belowTier += 1;
@@ -59,6 +67,7 @@ export function metricsOf(run: WorldRun): RunMetrics {
     completed: latencies.length,
     belowTier,
     fairnessGapS: run.fairness.backloggedGapS,
+    memberEvenness: jainIndex(Array.from(byMember.values(), mean)),
     lostAttempts: run.lostAttempts,
     loads: run.loads,
     cachedShare: promptTokens > 0 ? run.cachedTokens / promptTokens : 0,

@@ -17,6 +17,7 @@ export interface Row {
   readonly completed: number;
   readonly belowTier: number;
   readonly fairnessGapS: number;
+  readonly memberEvenness: number;
   readonly lostAttempts: number;
   readonly cachedShare: number;
   readonly budgets: Readonly<Record<string, BudgetUse>>;
@@ -60,6 +61,7 @@ export function rowOf({ policy, load, runs }: Cell): Row {
     completed: over((metrics) => metrics.completed),
     belowTier: over((metrics) => metrics.belowTier),
     fairnessGapS: over((metrics) => metrics.fairnessGapS),
+    memberEvenness: over((metrics) => metrics.memberEvenness),
     lostAttempts: over((metrics) => metrics.lostAttempts),
     cachedShare: over((metrics) => metrics.cachedShare),
     budgets: budgetsOf(runs.map(({ metrics }) => metrics)),
