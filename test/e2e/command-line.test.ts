@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -51,6 +51,20 @@ async function living(pids: readonly number[]): Promise<number[]> {
   return pids.filter((pid) => all.has(pid));
 }
 
+/** One month, three ways: her own statement, her use, and the fleet's page. */
+async function reportMonth(here: Readonly<Record<string, string>>, key: string): Promise<void> {
+  const own = { ...here, COOP_API_KEY: key };
+  const report = run(["report"], own);
+  await report.line(/Statement of maja, \d{4}-\d{2} up to now/);
+  await report.line(/Jobs +1, 100 % succeeded/);
+  await report.line(/attic +1 /);
+  await run(["usage", "--by", "node"], own).line(/attic +1 .*\n(.*\n)*all +1 /);
+  const file = join(folder, "fleet.html");
+  await run(["report", "--all", "-o", file], here).line(/Saved to .*fleet\.html/);
+  const page = await readFile(file, "utf8");
+  for (const name of ["maja", "operator", "attic", "Raspberry Pi 5"]) expect(page).toContain(name);
+}
+
 /** What the README tells who lends a machine to do, command by command: a new member's own machine serves her. */
 async function lendMachine(url: string): Promise<void> {
   const here = { COOP_URL: url };
@@ -79,6 +93,7 @@ async function lendMachine(url: string): Promise<void> {
   });
   await asked.line(/Hello there/);
   await asked.line(/attic/);
+  await reportMonth(here, key);
   const quota = run(["quota"], { ...here, COOP_API_KEY: key });
   await quota.line(/Limit: [\d,]+, an equal share of the [\d,]+ that the fleet can make, by 2 members/);
   const limited = run(["members", "set", "maja", "--quota", "5000", "--jobs-at-once", "2"], here);
@@ -133,15 +148,20 @@ describe("coop up", () => {
 });
 
 describe("coop demo", () => {
-  it("keeps its promises and leaves nothing behind", async () => {
+  it("keeps its promises and leaves nothing behind but the members' statements", async () => {
     const demo = run(["demo"], { TMPDIR: folder });
     await demo.line(/and a burst of 144 edge jobs/);
     const programs = await descendants(demo.pid);
     await demo.line(/Checked/);
-    await demo.line(/the books agree with the jobs.*\n/);
+    await demo.line(/statements, usage, ledger and the engines' own counts are equal/);
     expect(demo.output()).not.toMatch(/BROKEN/);
     expect(await demo.ended).toBe(0);
     expect(await living(programs)).toEqual([]);
-    expect((await readdir(folder)).filter((name) => name.startsWith("coop-"))).toEqual([]);
+    const [statements = "", ...others] = (await readdir(folder)).filter((name) => name.startsWith("coop-"));
+    expect([statements.startsWith("coop-statements-"), others]).toEqual([true, []]);
+    for (const name of ["maja", "ben", "chidi"])
+      expect(await readFile(join(folder, statements, `${name}.html`), "utf8")).toContain(
+        `Statement of ${name}`,
+      );
   });
 });
