@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createClient } from "../client.ts";
 import { hintsFor } from "../invocation.ts";
+import { buildMemberRow } from "../testing/builders.ts";
 import { captureOutput } from "../testing/captured-output.ts";
 import { problem, startScriptedCoop } from "../testing/scripted-coop.ts";
 import { listAudit, verifyAudit } from "./audit.ts";
@@ -95,12 +96,17 @@ it("audit list prints the newest entries of all pages", async () => {
       null,
       entry(3, { phase: "done", of: 2, target: "mem_1", detail: "{}" }),
     ),
+    "GET /admin/members": {
+      object: "list",
+      month: "2026-11",
+      data: [buildMemberRow({ id: "mem_olga", name: "olga" })],
+    },
   };
   const { printed } = await run(replies, (context) => listAudit(context, 2));
   expect(printed.split("\n").map((line) => line.replace(/\d{4}-\d\d-\d\d \d\d:\d\d/, "DATE"))).toEqual([
-    "NO.  WHEN              WHO       ACT          PHASE   TARGET  DETAIL",
-    '  2  DATE  mem_olga  members.add  asked           {"name":"(text)"}',
-    "  3  DATE  mem_olga  members.add  done 2  mem_1",
+    "NO.  WHEN              WHO   ACT          PHASE   TARGET  DETAIL",
+    '  2  DATE  olga  members.add  asked           {"name":"(text)"}',
+    "  3  DATE  olga  members.add  done 2  mem_1",
     "",
   ]);
   const asJson = await run(replies, (context) => listAudit(context, null), true);

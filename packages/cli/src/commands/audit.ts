@@ -1,4 +1,4 @@
-import { auditListSchema, auditVerificationSchema } from "@coop/protocol";
+import { auditListSchema, auditVerificationSchema, memberListSchema } from "@coop/protocol";
 import type { AuditEntryView, AuditVerificationView } from "@coop/protocol";
 import { CliError } from "../cli-error.ts";
 import { count, moment, plural, renderTable } from "../output.ts";
@@ -36,16 +36,25 @@ export async function listAudit(
   }
   if (json) output.json(entries);
   else if (entries.length === 0) output.line("No operator has done anything yet.");
-  else for (const line of renderTable(COLUMNS, entries.map(row))) output.line(line);
+  else {
+    const { data } = await client.get("/admin/members", memberListSchema);
+    const names = new Map(data.map(({ id, name }) => [id, name] as const));
+    const rows = entries.map((entry) => row(entry, (id) => names.get(id) ?? id));
+    for (const line of renderTable(COLUMNS, rows)) output.line(line);
+  }
 }
 
-const row = ({ seq, atMs, actor, act, phase, of, target, detail }: AuditEntryView): readonly string[] => [
+/** The log has ids only; whoever reads it wants names, as they are today. */
+const row = (
+  { seq, atMs, actor, act, phase, of, target, detail }: AuditEntryView,
+  nameOf: (id: string) => string,
+): readonly string[] => [
   String(seq),
   moment(atMs),
-  actor,
+  nameOf(actor),
   act,
   of === null ? phase : `${phase} ${of}`,
-  target ?? "",
+  target === null ? "" : nameOf(target),
   detail === "{}" ? "" : detail,
 ];
 

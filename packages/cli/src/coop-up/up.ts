@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { join } from "node:path";
 import type { Environment } from "../home.ts";
 import { operatorKeyPath } from "../home.ts";
 import { hintsFor } from "../invocation.ts";
@@ -97,6 +98,7 @@ function welcome(
     `               -d '{"model": "coop/edge", "messages": [{"role": "user", "content": "Hello!"}]}'`,
     `  look       ${usual}${hint("nodes")}`,
     `  invite     ${usual}${hint("invite-node")}     a machine, of yours or of another member`,
+    `  settings   ${environment["COOP_SETTINGS"] ?? join(home, "coop.yaml")}`,
     `  logs       ${home}/logs`,
     `  stop       Ctrl-C`,
     "",
