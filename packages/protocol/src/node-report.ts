@@ -2,7 +2,8 @@ import { CAPABILITIES, CLOSED_REASONS } from "@coop/core";
 import type { Machine, NodeAvailability, NodeBudget, NodeReport } from "@coop/core";
 import { z } from "zod";
 
-const tokens = z.number().int().nonnegative();
+const count = z.number().int().nonnegative();
+const tokens = count;
 const figure = z.object({ value: z.number().nonnegative(), basis: z.enum(["prior", "measured"]) });
 
 export const modelReportSchema = z.object({
@@ -40,11 +41,20 @@ export const nodeReportSchema = z.object({
   thermal: z.enum(["nominal", "fair", "serious", "critical", "unknown"]),
   power: z.enum(["mains", "battery", "unknown"]),
   tokensPerDay: tokens.nullable(),
-  tokensPerMonth: tokens.nullable(),
-  servingSecondsPerDay: z.number().min(0).max(86_400),
-  availability: availabilitySchema,
+  // An older agent does not say these: it has no such limits.
+  tokensPerMonth: tokens.nullable().default(null),
+  servingSecondsPerDay: z.number().min(0).max(86_400).default(86_400),
+  availability: availabilitySchema.default({ kind: "open" }),
   draining: z.boolean(),
   unhealthy: z.record(z.string(), z.string()),
+  agent: z
+    .object({
+      residentBytes: z.number().nonnegative(),
+      eventLoopLagP99Ms: z.number().nonnegative(),
+      reconnects: count,
+      unconfirmedBytes: z.number().nonnegative(),
+    })
+    .exactOptional(),
 }) satisfies z.ZodType<NodeReport>;
 
 /** What is left of a node's token budget, by the co-op's calendar; null for no limit. */

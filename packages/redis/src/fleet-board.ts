@@ -57,11 +57,25 @@ const report: z.ZodType<NodeReport> = z.object({
   ]),
   draining: z.boolean(),
   unhealthy: z.record(z.string(), z.string()),
+  agent: z
+    .object({
+      residentBytes: z.number(),
+      eventLoopLagP99Ms: z.number(),
+      reconnects: z.number(),
+      unconfirmedBytes: z.number(),
+    })
+    .exactOptional(),
 });
 
 const snapshotSchema: z.ZodType<FleetSnapshot> = z.object({
   atMs: z.number(),
   pendingJobs: z.number(),
+  queues: z
+    .record(z.enum(TIERS), z.object({ jobs: z.number(), oldestMs: z.number().nullable() }))
+    .exactOptional(),
+  service: z
+    .array(z.object({ member: z.string().transform(asMemberId), referenceS: z.number() }))
+    .exactOptional(),
   nodes: z.array(
     z.object({
       identity: z.object({
@@ -98,6 +112,7 @@ const snapshotSchema: z.ZodType<FleetSnapshot> = z.object({
         monthLeftTokens: z.number().nullable(),
         monthEndsMs: z.number(),
       }),
+      tokenPriceS: z.number().exactOptional(),
       tiers: z.record(z.string(), z.enum(TIERS)),
     }),
   ),
@@ -105,7 +120,7 @@ const snapshotSchema: z.ZodType<FleetSnapshot> = z.object({
 
 /** The fleet snapshot as one value in Redis. A leader of the past cannot replace it. */
 export function createFleetBoard(redis: Redis, keys: Keys, run: RunScript): FleetBoard {
-  let last: { readonly text: string; readonly snapshot: FleetSnapshot } | null = null;
+  let last: { readonly text: string; readonly snapshot: FleetSnapshot | null } | null = null;
   return {
     async publish(fence, snapshot) {
       await run("publish-fleet", keys.fleet, [fence, JSON.stringify(snapshot)]);
@@ -114,7 +129,11 @@ export function createFleetBoard(redis: Redis, keys: Keys, run: RunScript): Flee
       const text = await answered(redis.get(keys.fleet));
       if (text === null) return null;
       // It is read more often than it changes, and a large fleet takes long to check.
-      if (last?.text !== text) last = { text, snapshot: snapshotSchema.parse(JSON.parse(text)) };
+      if (last?.text !== text) {
+        const parsed = snapshotSchema.safeParse(JSON.parse(text));
+        // Another version of the co-op wrote it; the scheduler publishes anew within a second or so.
+        last = { text, snapshot: parsed.success ? parsed.data : null };
+      }
       return last.snapshot;
     },
   };

@@ -309,8 +309,10 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
     },
     snapshot: () => ({
       atMs: clock.now(),
-      nodes: Array.from(nodes.values(), viewOf),
+      nodes: Array.from(nodes.values(), (node) => viewOf(node, clock.now())),
       pendingJobs: pending.count(),
+      queues: pending.byTier(),
+      service: counters.served(),
     }),
     pendingCount: pending.count,
     nextWakeMs: pending.nextWakeMs,

@@ -222,7 +222,7 @@ function tokenPriceS(node: FleetNode, nowMs: number): number {
   return node.pace.priceS;
 }
 
-export const viewOf = (node: FleetNode): NodeView => ({
+export const viewOf = (node: FleetNode, nowMs: number): NodeView => ({
   identity: node.identity,
   machine: node.machine,
   report: node.report,
@@ -238,6 +238,7 @@ export const viewOf = (node: FleetNode): NodeView => ({
     outputTokens: attempt.outputTokens,
   })),
   budget: node.budget,
+  tokenPriceS: tokenPriceS(node, nowMs),
   tiers: node.tiers,
 });
 

@@ -1,8 +1,10 @@
 import type { FairCounters } from "../fairness/counters.ts";
 import type { JobSpec } from "../job/job.ts";
-import type { JobId, NodeId } from "../terms.ts";
+import type { TierQueue } from "../fleet/node.ts";
+import type { JobId, NodeId, Tier } from "../terms.ts";
 import type { FleetNode } from "./fleet.ts";
 import { createHeap } from "./heap.ts";
+import type { Heap, HeapEntry } from "./heap.ts";
 import { createJobKind, kindKeyOf, makeReady, takeOut } from "./job-kind.ts";
 import type { JobKind } from "./job-kind.ts";
 import type { OutputLengths } from "./output-lengths.ts";
@@ -26,10 +28,17 @@ export interface PendingJobs {
   readonly started: (job: PendingJob, node: FleetNode) => void;
   readonly find: (id: JobId) => PendingJob | undefined;
   readonly count: () => number;
+  /** Those that wait, by the tier that they ask for. */
+  readonly byTier: () => Readonly<Record<Tier, TierQueue>>;
   /** Makes ready what has backed off long enough; answers whether anything was. */
   readonly wakeUp: (nowMs: number) => boolean;
   readonly nextWakeMs: () => number | null;
 }
+
+const queueOf = (waiting: Heap<PendingJob>): TierQueue => ({
+  jobs: waiting.size(),
+  oldestMs: waiting.first()?.spec.submittedAtMs ?? null,
+});
 
 /** Kinds without jobs are kept, for what was learned of them, up to this many. */
 const KINDS_MAX = 1_000;
@@ -40,7 +49,13 @@ export function createPendingJobs(deps: {
   /** Claim classes of the nodes that a kind may use now. */
   readonly claimClassesOf: (kind: JobKind) => readonly number[];
 }): PendingJobs {
-  const jobs = new Map<JobId, PendingJob>();
+  const jobs = new Map<JobId, { readonly job: PendingJob; readonly queued: HeapEntry<PendingJob> }>();
+  const byTier: Readonly<Record<Tier, Heap<PendingJob>>> = {
+    edge: createHeap(olderFirst),
+    "local-small": createHeap(olderFirst),
+    "local-large": createHeap(olderFirst),
+    frontier: createHeap(olderFirst),
+  };
   const kinds = new Map<string, JobKind>();
   const backingOff = createHeap<PendingJob>((one, other) => one.notBeforeMs < other.notBeforeMs);
   let arrivals = 0;
@@ -59,6 +74,8 @@ export function createPendingJobs(deps: {
   };
 
   const drop = (job: PendingJob): void => {
+    const known = jobs.get(job.spec.id);
+    if (known !== undefined) byTier[job.spec.askedTier].remove(known.queued);
     jobs.delete(job.spec.id);
     if (job.place.state === "backing-off") backingOff.remove(job.place.entry);
     takeOut(job);
@@ -72,7 +89,7 @@ export function createPendingJobs(deps: {
   return {
     kinds,
     add({ spec, excludedNodes, notBeforeMs }, nowMs) {
-      const known = jobs.get(spec.id);
+      const known = jobs.get(spec.id)?.job;
       if (known !== undefined) {
         const isSame =
           known.notBeforeMs === notBeforeMs && known.excludedNodes.join() === excludedNodes.join();
@@ -86,14 +103,14 @@ export function createPendingJobs(deps: {
         arrivals,
         meanTokens,
       );
-      jobs.set(spec.id, job);
+      jobs.set(spec.id, { job, queued: byTier[spec.askedTier].push(job) });
       if (notBeforeMs > nowMs) job.place = { state: "backing-off", entry: backingOff.push(job) };
       else enter(job, nowMs);
       return true;
     },
     remove(id) {
-      const job = jobs.get(id);
-      if (job !== undefined) drop(job);
+      const known = jobs.get(id);
+      if (known !== undefined) drop(known.job);
     },
     started(job, node) {
       for (const kind of kinds.values()) {
@@ -104,8 +121,14 @@ export function createPendingJobs(deps: {
       drop(job);
       job.kind.shares.note(node.index);
     },
-    find: (id) => jobs.get(id),
+    find: (id) => jobs.get(id)?.job,
     count: () => jobs.size,
+    byTier: () => ({
+      edge: queueOf(byTier.edge),
+      "local-small": queueOf(byTier["local-small"]),
+      "local-large": queueOf(byTier["local-large"]),
+      frontier: queueOf(byTier.frontier),
+    }),
     wakeUp(nowMs) {
       let woke = false;
       for (

@@ -1,3 +1,4 @@
+import type { MemberService } from "../fleet/node.ts";
 import type { MemberId } from "../terms.ts";
 import { RETURN_CREDIT_S } from "./window.ts";
 
@@ -32,6 +33,8 @@ export interface FairCounters {
   readonly overrunS: (member: MemberId) => number;
   /** What the member had as it counts in a class, reference-seconds; less goes first. */
   readonly claimS: (member: MemberId, claimClass: number) => number;
+  /** What each member had in all, wherever, weighted reference-seconds. */
+  readonly served: () => readonly MemberService[];
   /** Tells the least claim of those who wait for a class now. */
   readonly see: (claimClass: number, leastS: number) => void;
 }
@@ -96,6 +99,7 @@ export function createFairCounters(): FairCounters {
       const account = accountOf(member);
       return account.servedS + claimOf(account, claimClass).liftS;
     },
+    served: () => Array.from(accounts, ([member, { servedS }]) => ({ member, referenceS: servedS })),
     see(claimClass, leastS) {
       levelsS[claimClass] = Math.max(levelsS[claimClass] ?? 0, leastS);
     },

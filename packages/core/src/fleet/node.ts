@@ -84,6 +84,19 @@ export interface NodeReport {
   readonly draining: boolean;
   /** Engine faults that make a model unusable now, by model name; empty when healthy. */
   readonly unhealthy: Readonly<Record<string, string>>;
+  /** How the agent itself does; an older one does not tell. */
+  readonly agent?: AgentFigures;
+}
+
+/** What an agent measures of its own process. */
+export interface AgentFigures {
+  readonly residentBytes: number;
+  /** How late its process was at worst in 99 of 100 looks since the last report, ms. */
+  readonly eventLoopLagP99Ms: number;
+  /** Times that it had to connect anew since it started. */
+  readonly reconnects: number;
+  /** Output that it keeps because the scheduler has not confirmed it, bytes. */
+  readonly unconfirmedBytes: number;
 }
 
 /** Why an owner's settings let a node take nothing new. */
@@ -127,13 +140,31 @@ export interface NodeView {
   readonly lastSeenMs: number;
   readonly active: readonly ActiveAttempt[];
   readonly budget: NodeBudget;
+  /** What one token of the budget costs in placement, seconds of a job's time; 0 without a budget. */
+  readonly tokenPriceS?: number;
   /** Tier that the scheduler gives each model, by model name. */
   readonly tiers: Readonly<Record<string, Tier>>;
 }
 
-/** What the scheduler publishes at most once a second for admission and display. */
+/** The jobs that wait and asked for one tier. */
+export interface TierQueue {
+  readonly jobs: number;
+  /** When the oldest of them was submitted, ms since the Unix epoch; null when none waits. */
+  readonly oldestMs: number | null;
+}
+
+/** What a member had of the fleet. */
+export interface MemberService {
+  readonly member: MemberId;
+  /** Work since the scheduler began to lead, over the member's weight, in seconds of the reference machine. */
+  readonly referenceS: number;
+}
+
+/** What the scheduler publishes at most once a second for admission and display; an older one tells less. */
 export interface FleetSnapshot {
   readonly atMs: number;
   readonly nodes: readonly NodeView[];
   readonly pendingJobs: number;
+  readonly queues?: Readonly<Record<Tier, TierQueue>>;
+  readonly service?: readonly MemberService[];
 }
