@@ -1,7 +1,16 @@
+import { buildNodeReport } from "@coop/core/testing";
 import { expect, test } from "vitest";
 import { decodeAgentFrame, decodeSchedulerFrame } from "./codec.ts";
 
 const output = { kind: "output", job: "job_1", epoch: 1, seq: 1, tokens: 1 };
+
+test("a report of an agent that knows of no hours and pauses sets no such limits", () => {
+  const { tokensPerMonth, servingSecondsPerDay, availability, ...older } = buildNodeReport();
+  expect(decodeAgentFrame(JSON.stringify({ kind: "report", report: older }))).toEqual({
+    kind: "frame",
+    frame: { kind: "report", report: { ...older, tokensPerMonth, servingSecondsPerDay, availability } },
+  });
+});
 
 test.for<[string, string, object]>([
   ["cut off", `{"kind":"output","deltas":["a secret`, { kind: "bad", problem: "not JSON" }],

@@ -43,7 +43,7 @@ export async function budget(deps: OwnerCommandDeps, flags: BudgetFlags): Promis
   const changes = changesOf(flags);
   const { owner } = changes.length > 0 ? await changeSettings(home, changes) : await readSettings(home);
   const status = await agentHere(deps);
-  const spans = [spanOf("day", owner, status), spanOf("month", owner, status)];
+  const spans = [spanOf("day", owner, status, deps.nowMs), spanOf("month", owner, status, deps.nowMs)];
   if (flags.json === true) return say(JSON.stringify({ share: owner.budget.share, spans }, null, 2));
   for (const line of table(
     HEADINGS,
@@ -71,9 +71,16 @@ function changesOf({ day, month, share }: BudgetFlags): SettingsChange[] {
   return changes;
 }
 
-function spanOf(name: Span["name"], { budget, hours }: OwnerSettings, status: AgentStatus | null): Span {
+function spanOf(
+  name: Span["name"],
+  { budget, hours }: OwnerSettings,
+  status: AgentStatus | null,
+  nowMs: number,
+): Span {
   const limit = budget[name];
-  const counted: BudgetSpan | null = status?.budget?.[name] ?? null;
+  const said: BudgetSpan | null = status?.budget?.[name] ?? null;
+  // What was said of a day that is over says nothing of this one.
+  const counted = said !== null && said.endsMs > nowMs ? said : null;
   const auto = autoTokensPerDay(
     status?.throughput ?? { value: 0, basis: "prior" },
     servingSecondsPerDay(hours),

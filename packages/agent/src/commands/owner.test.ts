@@ -89,6 +89,17 @@ describe("agent budget", () => {
     expect((await tell({}))[3]).toContain("estimated; `agent bench` measures it");
   });
 
+  test("what was counted of a day that is over says nothing of this one", async () => {
+    const { month } = status.budget ?? { month: null };
+    if (month === null) throw new Error("the month was counted");
+    await writeStatus(home, { ...status, budget: { day: { ...month, endsMs: nowMs }, month, atMs: nowMs } });
+    const [, today, thisMonth] = await tell({});
+    expect([today, thisMonth?.slice(0, 29)]).toEqual([
+      "today | none | ? | ? | no limit | ?",
+      "this month | none | 1,120,300",
+    ]);
+  });
+
   test("without an agent sets what it is told, and says what it does not know", async () => {
     const told = await tell({ day: "auto", month: "2M" });
     expect(told.slice(1)).toEqual([

@@ -18,7 +18,6 @@ import type { OwnerControl } from "../owner/owner-control.ts";
 import { servingSecondsPerDay } from "../owner/serving-hours.ts";
 import { ensureSettingsFile } from "../owner/settings-file.ts";
 import { createIdleProbe } from "../probe/idle.ts";
-import type { IdleProbe } from "../probe/idle.ts";
 import type { Probe } from "../probe/probe.ts";
 import { createSystemProbe } from "../probe/system-probe.ts";
 import { settleIdentity } from "../settle-identity.ts";
@@ -42,9 +41,8 @@ export interface StartOptions {
   readonly onFirstWork?: () => void;
   /** Patience with the engine other than the usual. */
   readonly patience?: EnginePatience;
-  /** What looks at the machine, and at whether its owner is at it, if not the usual. */
+  /** What looks at the machine, if not the usual. */
   readonly probe?: Probe;
-  readonly idleProbe?: IdleProbe;
 }
 
 export interface EnginePatience {
@@ -86,7 +84,7 @@ async function serve(
     ...config,
     timing,
     log,
-    idleProbe: options.idleProbe ?? createIdleProbe({ clock: timing, platform: process.platform }),
+    idleProbe: createIdleProbe({ clock: timing, platform: process.platform }),
     onChange: () => agent.lookAgain(),
   });
   closing.defer(() => owner.close());

@@ -79,7 +79,7 @@ function servesInWords({ availability, settings }: AgentStatus, nowMs: number): 
 }
 
 function budgetInWords({ budget }: AgentStatus, nowMs: number): string {
-  if (budget === null) return "not known before it is connected";
+  if (budget === null || budget.day.endsMs <= nowMs) return "not known before it is connected";
   const of = (name: string, { limitTokens, usedTokens, heldTokens, endsMs }: BudgetSpan): string => {
     const held = heldTokens > 0 ? `, ${tokens(heldTokens)} held` : "";
     const limit = limitTokens === null ? "" : ` of ${tokens(limitTokens)}`;

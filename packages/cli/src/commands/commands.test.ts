@@ -184,6 +184,18 @@ it("cancel tells whether the job had ended before", async () => {
   expect(test.output.stdout()).toBe("job_1 had ended before: succeeded.\n");
 });
 
+it("nodes tells why an owner keeps a machine from serving, and until when", async () => {
+  const untilMs = new Date(2026, 10, 21, 18).getTime();
+  const data = [
+    buildNodeRow({ closed: { reason: "paused", untilMs } }),
+    buildNodeRow({ name: "attic", closed: { reason: "owner-active", untilMs: null } }),
+  ];
+  await using test = await bench({ "GET /v1/nodes": asJson({ object: "list", data, snapshotAtMs: 1 }) });
+  await listNodes(test.context);
+  expect(test.output.stdout()).toMatch(/pi +chidi +paused until 2026-11-21 18:00 +0\/1/);
+  expect(test.output.stdout()).toMatch(/attic +chidi +owner active +0\/1/);
+});
+
 it("nodes tells simulated machines and rates that were not measured", async () => {
   const model = {
     name: "llama3.2:3b",

@@ -1,6 +1,6 @@
 import { createdJoinTokenSchema, nodeListSchema } from "@coop/protocol";
 import type { NodeRow } from "@coop/protocol";
-import { GIB, renderTable, timeOfDay } from "../output.ts";
+import { GIB, moment, renderTable, timeOfDay } from "../output.ts";
 import type { CommandContext } from "./context.ts";
 
 /** Lists the co-op's nodes, each with its models and what they can do. */
@@ -53,8 +53,15 @@ function nodeRows(node: NodeRow): string[][] {
 function stateOf(node: NodeRow): string {
   if (!node.connected) return `away since ${timeOfDay(node.lastSeenMs)}`;
   if (node.draining) return "draining";
+  if (node.closed !== null) return closedInWords(node.closed);
   if (node.thermal === "critical") return "too hot";
   return node.pressure === "critical" ? "out of memory" : "ready";
+}
+
+/** What its owner decided, such as `paused until 2026-11-21 18:00`. */
+function closedInWords({ reason, untilMs }: NonNullable<NodeRow["closed"]>): string {
+  const words = reason.replaceAll("-", " ");
+  return untilMs === null ? words : `${words} until ${moment(untilMs)}`;
 }
 
 function machineLines(nodes: readonly NodeRow[]): string[] {
