@@ -5,6 +5,7 @@ import {
   asNodeId,
   assert,
   monthOfDay,
+  sumLines,
   type AccountBalance,
   type LedgerLine,
   type LedgerReader,
@@ -14,40 +15,13 @@ import {
 } from "@coop/core";
 import type { Redis } from "ioredis";
 import { z } from "zod";
-import { hashFromPairs } from "./job-record.ts";
 import type { Keys } from "./keys.ts";
 import type { RunScript } from "./script.ts";
 import { answered } from "./store-unavailable.ts";
 
 const tokens = z.coerce.number().int();
-const orNull = z.string().transform((text) => (text === "" ? null : text));
-const memberId = z.string().transform(asMemberId);
-
-/** The parts of an entry, as the scripts join them. */
-const entrySchema = z.preprocess(
-  (text) => String(text).split("|"),
-  z.tuple([
-    z.string(),
-    z.string(),
-    tokens,
-    memberId,
-    z.string(),
-    orNull,
-    orNull,
-    z.coerce.number(),
-    orNull,
-    tokens,
-    tokens,
-    tokens,
-    tokens,
-    tokens,
-    tokens,
-  ]),
-);
-const streamReply = z.array(z.tuple([z.string(), z.tuple([z.literal("entry"), entrySchema])]));
-
-const flat = z.array(z.union([z.string(), z.number()]));
-const sumsReply = z.tuple([z.number(), z.string(), flat, flat, flat, z.array(z.array(z.string()))]);
+const streamReply = z.array(z.tuple([z.string(), z.array(z.string())]));
+const hashReply = z.record(z.string(), z.string());
 const rolledUpReply = z.array(z.number());
 
 /** Most keys that one step of the search for accounts looks at. */
@@ -66,41 +40,40 @@ export function createLedgerReader(
   run: RunScript,
   nodeAccountKeptMs: number,
 ): LedgerReader {
-  const sum = async (after: string | null, limit: number | "", accounts: readonly string[] = []) =>
-    sumsReply.parse(await run("sum-ledger", keys.ledger, [startAfter(after), limit, ...accounts]));
+  const page = async (after: string | null, limit: number): Promise<readonly LedgerLine[]> =>
+    linesOf(await answered(redis.xrange(keys.ledger, startAfter(after), "+", "COUNT", limit)));
 
   const sums = async (after: string | null, limit: number): Promise<LedgerSums> =>
-    politely(async () => sumsFrom(await sum(after, limit)));
+    politely(async () => sumLines(await page(after, limit)));
 
   return {
-    page: async (after, limit) =>
-      linesOf(await answered(redis.xrange(keys.ledger, startAfter(after), "+", "COUNT", limit))),
+    page,
     sums,
 
     async balances(after) {
       const names = new Set<string>();
       for await (const name of accountNames(redis, keys)) names.add(name);
       const parts: LedgerSums[] = [];
-      let tailAfter = after;
-      const addNames = (part: LedgerSums): boolean => {
-        const before = names.size;
+      const add = (part: LedgerSums): boolean => {
+        const known = names.size;
         for (const name of accountsOf(keys, part)) names.add(name);
-        return names.size > before;
+        return names.size > known;
       };
+      let tailAfter = after;
       for (;;) {
         const part = await sums(tailAfter, TAIL_LINES);
         if (part.lines < TAIL_LINES) break;
         parts.push(part);
-        addNames(part);
+        add(part);
         tailAfter = part.last;
       }
       for (;;) {
         const asked = [...names];
-        const reply = await sum(tailAfter, "", asked);
-        const tail = sumsFrom(reply);
+        const { lines, hashes } = await readTogether(redis, keys, tailAfter, asked);
+        const tail = sumLines(lines);
         // An account that came to be during the search is read with all others again.
-        if (addNames(tail)) continue;
-        const accounts = asked.flatMap((name, index) => balancesOf(keys, name, reply[5][index] ?? []));
+        if (add(tail)) continue;
+        const accounts = asked.flatMap((name, index) => balancesOf(keys, name, hashes[index] ?? {}));
         return { sums: concat([...parts, tail]), accounts, nodeAccountKeptMs };
       }
     },
@@ -142,52 +115,57 @@ async function politely<Result>(step: () => Promise<Result>): Promise<Result> {
 
 const startAfter = (after: string | null): string => (after === null ? "-" : `(${after}`);
 
-const linesOf = (reply: unknown): readonly LedgerLine[] =>
-  streamReply.parse(reply).map(([position, [, parts]]) => {
-    const [kind, of, epoch, member, month, node, day, atMs, owner, ...amounts] = parts;
-    const [toMember, toNode, toWaste, toAbsorbed, toCredit, toGrant] = amounts;
-    return {
-      position,
-      kind,
-      job: kind === "granted" ? null : asJobId(of),
-      grant: kind === "granted" ? of : null,
-      epoch,
-      member,
-      month,
-      node: node === null ? null : asNodeId(node),
-      day,
-      owner: owner === null ? null : asMemberId(owner),
-      atMs,
-      toMember,
-      toNode,
-      toWaste,
-      toAbsorbed,
-      toCredit,
-      toGrant,
-    };
-  });
+/** Reads entries by hand: an audit reads millions of them, between requests. */
+const linesOf = (reply: readonly (readonly [string, readonly string[]])[]): readonly LedgerLine[] =>
+  reply.map(([position, fields]) => lineOf(position, (fields[1] ?? "").split("|")));
 
-function sumsFrom([lines, last, members, nodes, unbalanced]: z.infer<typeof sumsReply>): LedgerSums {
+/** How many parts an entry has, as the scripts join them. */
+const PARTS = 15;
+
+function lineOf(position: string, parts: readonly string[]): LedgerLine {
+  assert(parts.length === PARTS, `the ledger's entry ${position} has ${PARTS} parts`);
+  const [kind = "", of = "", epoch, member = "", month = "", node, day, atMs, owner, ...amounts] = parts;
+  const [toMember, toNode, toWaste, toAbsorbed, toCredit, toGrant] = amounts;
   return {
-    lines,
-    last: last === "" ? null : last,
-    members: rowsOf(members, 4).map(([member, month, usedTokens, creditTokens]) => ({
-      member: asMemberId(String(member)),
-      month: String(month),
-      usedTokens: Number(usedTokens),
-      creditTokens: Number(creditTokens),
-    })),
-    nodes: rowsOf(nodes, 3).map(([node, day, usedTokens]) => ({
-      node: asNodeId(String(node)),
-      day: String(day),
-      usedTokens: Number(usedTokens),
-    })),
-    unbalanced: rowsOf(unbalanced, 3).map(([position, of, sumTokens]) => ({
-      position: String(position),
-      of: String(of),
-      sumTokens: Number(sumTokens),
-    })),
+    position,
+    kind,
+    job: kind === "granted" ? null : asJobId(of),
+    grant: kind === "granted" ? of : null,
+    epoch: whole(epoch, position),
+    member: asMemberId(member),
+    month,
+    node: node ? asNodeId(node) : null,
+    day: day || null,
+    owner: owner ? asMemberId(owner) : null,
+    atMs: whole(atMs, position),
+    toMember: whole(toMember, position),
+    toNode: whole(toNode, position),
+    toWaste: whole(toWaste, position),
+    toAbsorbed: whole(toAbsorbed, position),
+    toCredit: whole(toCredit, position),
+    toGrant: whole(toGrant, position),
   };
+}
+
+function whole(text: string | undefined, position: string): number {
+  const number = Number(text);
+  assert(
+    Number.isSafeInteger(number),
+    `amounts and times of the ledger's entry ${position} are whole numbers`,
+  );
+  return number;
+}
+
+/** The lines after a position and all these accounts, in one transaction. */
+async function readTogether(redis: Redis, keys: Keys, after: string | null, names: readonly string[]) {
+  const transaction = redis.multi().xrange(keys.ledger, startAfter(after), "+");
+  for (const name of names) transaction.hgetall(name);
+  const [lines, ...hashes] = ((await answered(transaction.exec())) ?? []).map(([error, reply]) => {
+    if (error !== null) throw error;
+    return reply;
+  });
+  assert(hashes.length === names.length, "a transaction answers each command");
+  return { lines: linesOf(streamReply.parse(lines)), hashes: hashes.map((hash) => hashReply.parse(hash)) };
 }
 
 const rowsOf = <Value>(list: readonly Value[], width: number): readonly (readonly Value[])[] =>
@@ -226,11 +204,14 @@ function accountOf(keys: Keys, name: string) {
 }
 
 /** The balances in an account; none in one that is gone. */
-function balancesOf(keys: Keys, name: string, pairs: readonly string[]): readonly AccountBalance[] {
+function balancesOf(
+  keys: Keys,
+  name: string,
+  hash: Readonly<Record<string, string>>,
+): readonly AccountBalance[] {
   const account = accountOf(keys, name);
   assert(account !== null, `${name} is an account`);
-  if (pairs.length === 0) return [];
-  const hash = hashFromPairs(pairs);
+  if (Object.keys(hash).length === 0) return [];
   const read = (field: string): number => tokens.parse(hash[field] ?? 0);
   const { kind, owner, month } = account;
   if (kind === "member") {
