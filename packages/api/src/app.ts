@@ -28,6 +28,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { installRoutes } from "./routes/install.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { join } from "./routes/join.ts";
+import { replayRoutes } from "./routes/replay.ts";
 import { anyStatement, ownStatement } from "./routes/statement.ts";
 import { anyUsage, ownUsage } from "./routes/usage.ts";
 import { settingsInForce } from "./routes/settings.ts";
@@ -88,6 +89,7 @@ export function createApi(deps: ApiDeps): Api {
   app.get("/admin/settings", settingsInForce(deps));
   app.get("/admin/usage", anyUsage(reports));
   app.get("/admin/statement", anyStatement(reports));
+  app.route("/admin/replay", replayRoutes({ ...deps, fleet }));
   app.route("/admin", adminRoutes({ ...deps, calendar, limitsOf }));
   app.post(JOIN_PATH, join(deps));
   const stock = { ...deps, calendar, fleet, limitsOf, membersShown: deps.metricsOfMembers };

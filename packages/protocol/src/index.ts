@@ -21,4 +21,5 @@ export * from "./openai-request.ts";
 export * from "./openai-answer.ts";
 export * from "./usage.ts";
 export * from "./statement.ts";
+export * from "./replay.ts";
 export * from "./agent-package.ts";

@@ -143,6 +143,8 @@ describe("answers are as described", () => {
     expectDescribed("Refund", await admin(`jobs/${job}/refund`, {}));
     expectDescribed("LedgerList", await answerOf("/admin/ledger", { key }));
     expectDescribed("LedgerAudit", await answerOf("/admin/ledger/verify", { key }));
+    expectDescribed("ReplayJobList", await answerOf("/admin/replay/jobs?member=mem_ada", { key }));
+    expectDescribed("ReplayFleet", await answerOf("/admin/replay/machines", { key }));
   });
 
   test("of reports", async () => {
