@@ -66,7 +66,7 @@ const navigation = (isOperator: boolean): Html =>
 
 const signedIn = ({ member }: Caller): Html =>
   html`<form class="who" method="post" action="/page/sign-out">
-    <span>${member.name}${member.role === "operator" ? ", operator" : ""}</span>
+    <span>${member.name}${member.role === "operator" && member.name !== "operator" ? ", operator" : ""}</span>
     <button type="submit" class="quiet">Sign out</button>
   </form>`;
 
@@ -78,6 +78,7 @@ const signIn = (problem: string | null): Html =>
       a cookie of this browser for twelve hours, as a name and a seal, not as the key.
     </p>
     <form method="post" action="/page/sign-in" class="row">
+      <input name="coop" value="co-op" autocomplete="username" hidden />
       <label for="key">API key</label>
       <input
         id="key"

@@ -26,7 +26,7 @@ function chartIn(place, lines) {
       width: place.clientWidth,
       height: place.clientHeight - 28,
       cursor: { y: false },
-      legend: { live: true },
+      legend: { live: false },
       scales: {
         y: {
           range: (/** @type {unknown} */ _, /** @type {number} */ __, /** @type {number} */ most) => [
