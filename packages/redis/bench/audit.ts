@@ -46,14 +46,14 @@ const seeding = server.connect();
 for (let from = 0; from < lines; from += BATCH)
   await seeding.eval(SEED, 0, from, Math.min(from + BATCH, lines) - 1);
 
-/** Reads accounts at their times, whether or not the ones before were answered, until told to stop; times from then on, ms. */
-async function readAccounts(until: Promise<unknown>): Promise<readonly number[]> {
+/** Reads accounts at their times, whether or not the ones before were answered; how long each took from its time on, ms. */
+async function readAccounts(during: Promise<unknown>): Promise<readonly number[]> {
+  const ending = new AbortController();
+  void during.finally(() => ending.abort());
   const tookMs: number[] = [];
   const reads: Promise<void>[] = [];
   const startedMs = performance.now();
-  let ended = false;
-  void until.then(() => (ended = true));
-  for (let count = 0; !ended; count += 1) {
+  for (let count = 0; !ending.signal.aborted; count += 1) {
     const dueMs = startedMs + (count * 1_000) / READS_PER_SECOND;
     await delay(Math.max(0, dueMs - performance.now()));
     const read = async (): Promise<void> => {

@@ -124,7 +124,8 @@ const PARTS = 15;
 
 function lineOf(position: string, parts: readonly string[]): LedgerLine {
   assert(parts.length === PARTS, `the ledger's entry ${position} has ${PARTS} parts`);
-  const [kind = "", of = "", epoch, member = "", month = "", node, day, atMs, owner, ...amounts] = parts;
+  const [kind = "", of = "", epoch, member = "", month = "", ...rest] = parts;
+  const [node = "", day = "", atMs, owner = "", ...amounts] = rest;
   const [toMember, toNode, toWaste, toAbsorbed, toCredit, toGrant] = amounts;
   return {
     position,
@@ -134,9 +135,9 @@ function lineOf(position: string, parts: readonly string[]): LedgerLine {
     epoch: whole(epoch, position),
     member: asMemberId(member),
     month,
-    node: node ? asNodeId(node) : null,
-    day: day || null,
-    owner: owner ? asMemberId(owner) : null,
+    node: node === "" ? null : asNodeId(node),
+    day: day === "" ? null : day,
+    owner: owner === "" ? null : asMemberId(owner),
     atMs: whole(atMs, position),
     toMember: whole(toMember, position),
     toNode: whole(toNode, position),
