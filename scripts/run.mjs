@@ -10,7 +10,7 @@
 // child.mjs         child processes, signals, exit codes
 // check.mjs         the steps of `check`
 import { join } from "node:path";
-import { runInForeground } from "./child.mjs";
+import { runCaptured, runInForeground } from "./child.mjs";
 import { check } from "./check.mjs";
 import { installDependencies } from "./dependencies.mjs";
 import { prepareToolchain, root, SetupError } from "./toolchain.mjs";
@@ -44,8 +44,24 @@ async function run(task, args) {
   const toolchain = await prepareToolchain();
   await installDependencies(toolchain);
   if (program === undefined) return check(toolchain.env);
+  if (task === "start") await bundleAgent(toolchain);
   const [file = "", ...before] = program;
   return runInForeground(toolchain.node, [join(root, file), ...before, ...args], toolchain.env);
+}
+
+/**
+ * Lets the server hand its agent to machines that join. Without it those need this repository, so it may fail.
+ * @param {{ node: string, env: NodeJS.ProcessEnv }} toolchain
+ */
+async function bundleAgent({ node, env }) {
+  const { exitCode, output } = await runCaptured(
+    node,
+    [join(root, "deploy/build/main.ts"), "agent"],
+    root,
+    env,
+  );
+  if (exitCode !== 0)
+    console.error(`The agent could not be bundled, so this server hands none out:\n${output}`);
 }
 
 const [task, ...args] = process.argv.slice(2);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { build } from "rolldown";
 import { pack } from "./pack.ts";
@@ -16,7 +17,7 @@ export const OLDEST_NODE = 22;
 
 const VERSION = "0.1.0";
 
-/** A program with the files that it reads from beside itself. */
+/** A program with the files and folders that it reads from beside itself. */
 interface Program {
   readonly name: string;
   readonly source: string;
@@ -27,7 +28,12 @@ const AGENT: Program = { name: "agent", source: "agent/src/main.ts", folders: []
 const SERVER: Program = {
   name: "server",
   source: "server/src/main.ts",
-  folders: [{ from: "redis/src/scripts", to: "scripts" }],
+  folders: [
+    { from: "redis/src/scripts", to: "scripts" },
+    { from: "api/src/page/assets", to: "assets" },
+    { from: "api/node_modules/uplot/dist/uPlot.iife.min.js", to: "assets/uplot.js" },
+    { from: "api/node_modules/uplot/dist/uPlot.min.css", to: "assets/uplot.css" },
+  ],
 };
 const COOP: Program = { name: "coop", source: "cli/src/main.ts", folders: [] };
 
@@ -89,14 +95,26 @@ const packageJson = (name: string, version: string): string =>
 
 /**
  * The agent as an npm tarball, `coop-agent.tgz`, as a server hands it to machines that join, and beside it in
- * `coop-agent.json` its version. The same sources give the same bytes.
+ * `coop-agent.json` its version. The same sources give the same bytes, so one that is there stays.
  */
 export async function bundleAgent(directory: string): Promise<void> {
-  const folder = join(directory, AGENT.name);
   const version = `${VERSION}+${await buildOf(["agent", "core", "protocol"])}`;
-  await bundle(AGENT, folder, version);
-  await pack(folder, join(directory, "coop-agent.tgz"));
-  await writeFile(join(directory, "coop-agent.json"), `${JSON.stringify({ version })}\n`);
+  const tarball = join(directory, "coop-agent.tgz");
+  const beside = join(directory, "coop-agent.json");
+  const wanted = `${JSON.stringify({ version })}\n`;
+  if (existsSync(tarball) && existsSync(beside) && (await readFile(beside, "utf8")) === wanted) return;
+  await mkdir(directory, { recursive: true });
+  const draft = await mkdtemp(join(directory, ".agent-"));
+  try {
+    const folder = join(draft, "package");
+    await bundle(AGENT, folder, version);
+    await pack(folder, join(draft, "agent.tgz"));
+    await writeFile(join(draft, "agent.json"), wanted);
+    await rename(join(draft, "agent.tgz"), tarball);
+    await rename(join(draft, "agent.json"), beside);
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
 }
 
 /** Names the sources of some packages and what they depend on: eight digits that change with any of them. */
@@ -115,7 +133,7 @@ async function buildOf(names: readonly string[]): Promise<string> {
   return hash.digest("hex").slice(0, 8);
 }
 
-/** Everything that a server's image needs: `server`, `coop`, `agent` and `coop-agent.tgz`. */
+/** Everything that a server's image needs: `server`, `coop` and the agent to hand out. */
 export async function bundlePrograms(directory: string): Promise<void> {
   await Promise.all([
     bundle(SERVER, join(directory, SERVER.name)),

@@ -52,10 +52,14 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-/** @param pace `quick`: leases and amnesty of seconds, for tests that kill things. */
+/**
+ * @param pace `quick`: leases and amnesty of seconds, for tests that kill things.
+ * @param environment of the server, beyond the usual
+ */
 export async function startCluster(
   pace: "usual" | "quick" = "usual",
   logLevel: "warn" | "debug" = "warn",
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<Cluster> {
   const home = await mkdtemp(join(tmpdir(), "coop-cluster-"));
   const children: Child[] = [];
@@ -65,9 +69,9 @@ export async function startCluster(
   const start = (
     path: string,
     args: readonly string[],
-    environment: Readonly<Record<string, string>>,
+    variables: Readonly<Record<string, string>>,
   ): Child => {
-    const child = startChild(path, args, environment);
+    const child = startChild(path, args, variables);
     children.push(child);
     return child;
   };
@@ -77,6 +81,7 @@ export async function startCluster(
       COOP_CACHE: join(root, ".tools"),
       COOP_LISTEN: listen,
       COOP_LOG_LEVEL: logLevel,
+      ...environment,
     });
     const [, url = ""] = await child.line(/coop server ready at (\S+)/);
     return { child, url };

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { text } from "node:stream/consumers";
+import { buffer, text } from "node:stream/consumers";
 
 // Imported, node:http would load all that it exports, another client and a WebSocket of 6 MB among it; a global
 // fetch would, too. The agent holds the bare module anyway, for its own socket.
@@ -24,4 +24,19 @@ export async function postJson(url: URL, body: unknown, signal: AbortSignal): Pr
     request.once("response", resolve).on("error", reject).end(payload);
   });
   return { status: response.statusCode ?? 0, text: await text(response) };
+}
+
+export interface HttpContent {
+  readonly status: number;
+  readonly headers: IncomingMessage["headers"];
+  readonly content: Buffer;
+}
+
+/** Gets what is at a URL, on a connection of its own. A redirect is an answer like any other. Rejects when none comes. */
+export async function getContent(url: URL, signal: AbortSignal): Promise<HttpContent> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const request = httpClientFor(url).request(url, { agent: false, signal });
+    request.once("response", resolve).on("error", reject).end();
+  });
+  return { status: response.statusCode ?? 0, headers: response.headers, content: await buffer(response) };
 }

@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { agentHome } from "./home-directory.ts";
 import type { BudgetFlags } from "./commands/budget.ts";
+import type { ServiceOptions } from "./commands/install.ts";
 import type { CommandDeps } from "./commands/one-look.ts";
 import type { ConfigFlags } from "./config.ts";
 import { AGENT_VERSION } from "./version.ts";
@@ -123,6 +124,42 @@ function stopOnSignals(): { readonly drain: AbortSignal; readonly abort: AbortSi
   return { drain: drain.signal, abort: abort.signal };
 }
 
+/** What the commands for the machine's service work with. */
+async function serviceOptions(flags: ConfigFlags): Promise<ServiceOptions> {
+  const { userInfo } = await import("node:os");
+  const { runTool } = await import("./service/run-tool.ts");
+  const { uid: userId, username: userName, homedir: userHome } = userInfo();
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort());
+  return {
+    ...(await commandDeps(flags, "warn")),
+    host: { platform: process.platform, userId, userName, userHome, environment: process.env, run: runTool },
+    main: process.argv[1] ?? "",
+    signal: stop.signal,
+  };
+}
+
+async function installAgent({ join, ...flags }: StartFlags): Promise<void> {
+  const { install } = await import("./commands/install.ts");
+  await install({ ...(await serviceOptions(flags)), joinToken: join ?? null });
+}
+
+async function uninstallAgent(): Promise<void> {
+  const { uninstall } = await import("./commands/install.ts");
+  await uninstall(await serviceOptions({}));
+}
+
+async function updateAgent(): Promise<void> {
+  const { update } = await import("./commands/update.ts");
+  await update(await serviceOptions({}));
+}
+
+async function examine({ json, ...flags }: LookFlags): Promise<void> {
+  const { doctor } = await import("./commands/doctor.ts");
+  const serves = await doctor(await commandDeps(flags, "warn"), json === true);
+  if (!serves) process.exitCode = 1;
+}
+
 async function showStatus({ json }: { readonly json?: boolean }): Promise<void> {
   const { tellStatus } = await import("./commands/status.ts");
   const running = await tellStatus({ home, json: json === true, nowMs: Date.now(), say });
@@ -146,6 +183,8 @@ Examples:
   agent budget --day 500k --month 10M  never serve more tokens than that
   agent hours mon-fri 18:00-08:00, sat-sun all
   agent pause --for 2h                 take nothing new for a while
+  agent install --join coopjoin_...    join, and have the machine keep the agent running
+  agent doctor                         what is wrong here, and what to do about it
 
 Settings come from the command line, else the environment (COOP_AGENT_NAME, OLLAMA_HOST, COOP_AGENT_SLOTS,
 COOP_AGENT_MEMORY_GIB, COOP_AGENT_CONTEXT, COOP_AGENT_ALLOW_PLAINTEXT, COOP_AGENT_FREE_MEMORY_GIB,
@@ -274,6 +313,37 @@ program
   .option("--context <n>", "longest context of a generation, tokens")
   .option("--json", "as JSON")
   .action(bench);
+
+program
+  .command("install")
+  .description("have this machine keep the agent running (systemd, launchd); again: with what it is now")
+  .option("--join <token>", "join token from whoever runs the co-op (serves once)")
+  .option("--name <name>", "what to call this node when it joins (default: the machine's name)")
+  .option("--allow-plaintext", "connect without TLS to a server on a network that is private itself")
+  .addHelpText(
+    "after",
+    "\nExamples:\n  agent install --join coopjoin_...\n  sudo agent install     for the whole machine, where systemd runs it",
+  )
+  .action(installAgent);
+
+program
+  .command("uninstall")
+  .description("have this machine keep the agent running no longer; settings and identity stay")
+  .action(uninstallAgent);
+
+program
+  .command("update")
+  .description("replace this agent by the one that its server hands out")
+  .action(updateAgent);
+
+program
+  .command("doctor")
+  .description(
+    "look at Node, engine, slots, memory, clock, server; say what to do. Exits with 1 when it cannot serve",
+  )
+  .option(...engineOption)
+  .option("--json", "as JSON")
+  .action(examine);
 
 try {
   await program.parseAsync();

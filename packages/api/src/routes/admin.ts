@@ -1,9 +1,9 @@
 import { asNodeId } from "@coop/core";
 import type { NodeRegistry } from "@coop/core";
-import { createJoinTokenRequestSchema } from "@coop/protocol";
+import { AGENT_PACKAGE_PATH, createJoinTokenRequestSchema } from "@coop/protocol";
 import type { NodeRegistrationList } from "@coop/protocol";
 import { Hono } from "hono";
-import type { ApiContext, ApiEnv } from "../deps.ts";
+import type { ApiContext, ApiDeps, ApiEnv } from "../deps.ts";
 import { issueJoinToken } from "../join-token.ts";
 import type { JoinTokenDeps } from "../join-token.ts";
 import { knownMember } from "../known-member.ts";
@@ -19,6 +19,7 @@ import { memberRoutes } from "./members.ts";
 import type { MemberRoutesDeps } from "./members.ts";
 
 export type AdminRoutesDeps = JoinTokenDeps &
+  Pick<ApiDeps, "agentPackage"> &
   MemberRoutesDeps &
   KeyRoutesDeps &
   LedgerRoutesDeps &
@@ -60,6 +61,8 @@ async function createJoinToken(deps: AdminRoutesDeps, c: ApiContext): Promise<Re
       ? c.get("caller").member
       : await knownMember(deps.members, request.member, "member");
   const { token, expiresAtMs } = await issueJoinToken(deps, member);
-  const command = `npm run agent -- start --join ${token}`;
+  const agent =
+    deps.agentPackage === null ? "npm run agent --" : `npx -y ${deps.publicUrl()}${AGENT_PACKAGE_PATH}`;
+  const command = `${agent} start --join ${token}`;
   return c.json({ token, member: member.id, memberName: member.name, expiresAtMs, command }, 201);
 }
