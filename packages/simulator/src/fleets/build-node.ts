@@ -6,7 +6,7 @@ import {
   priorCapacity,
   residentBytesOf,
 } from "@coop/core";
-import type { MachineRow, ModelCapacity, Tier } from "@coop/core";
+import type { MachineRow, ModelCapacity, ModelRow } from "@coop/core";
 import type { Absence, Cooling, SimModel, SimNode } from "../world/fleet.ts";
 
 /** What may be said of a machine; what is left out follows from its row in the catalogue. */
@@ -45,8 +45,8 @@ export function buildNode(index: number, wish: NodeWish): SimNode {
   const slots = wish.slots ?? usualSlots(machine);
   const modelMemoryBytes = machine.memoryBytes * machine.modelMemoryShare;
   const contextTokens = wish.contextTokens ?? USUAL_CONTEXT_TOKENS;
-  const sized = (model: string) => sizedModel(wish, model, { slots, modelMemoryBytes, contextTokens });
-  const models = wish.models?.map(sized) ?? usualModels(sized, modelMemoryBytes);
+  const room: Room = { slots, modelMemoryBytes, contextTokens };
+  const models = wish.models?.map((model) => sizedModel(wish, model, room)) ?? usualModels(wish, room);
   return {
     index,
     id: asNodeId(`node_${String(index).padStart(4, "0")}`),
@@ -74,49 +74,58 @@ function coolingOf({ machine, lostWhenHot }: NodeWish): Cooling {
   return { lostWhenHot: lostWhenHot ?? usual, timeConstantS: HEAT_TIME_CONSTANT_S };
 }
 
-function usualModels(sized: (name: string) => SimModel, modelMemoryBytes: number): SimModel[] {
-  const models: SimModel[] = [];
-  let usedBytes = 0;
-  for (const name of USUAL_MODELS) {
-    const model = sized(name);
-    usedBytes += model.residentBytes;
-    if (usedBytes <= modelMemoryBytes || models.length === 0) models.push(model);
+/** As many as fit at once with their whole context, the smallest at least. */
+function usualModels(wish: NodeWish, room: Room): SimModel[] {
+  const [smallest = "", ...larger] = USUAL_MODELS;
+  const models = [sizedModel(wish, smallest, room)];
+  let leftBytes = room.modelMemoryBytes - (models[0]?.residentBytes ?? 0);
+  for (const name of larger) {
+    if (residentBytes(modelRow(wish, name), room.contextTokens, room) > leftBytes) continue;
+    const model = sizedModel(wish, name, room);
+    models.push(model);
+    leftBytes -= model.residentBytes;
   }
   return models;
 }
 
-function sizedModel(
-  { machine, name: nodeName, speed = 1 }: NodeWish,
-  name: string,
-  room: { readonly slots: number; readonly modelMemoryBytes: number; readonly contextTokens: number },
-): SimModel {
+interface Room {
+  readonly slots: number;
+  readonly modelMemoryBytes: number;
+  readonly contextTokens: number;
+}
+
+const residentBytes = ({ shape }: ModelRow, contextTokens: number, { slots }: Room): number =>
+  residentBytesOf(shape, contextTokens, slots);
+
+function modelRow({ name: node }: NodeWish, name: string): ModelRow {
   const row = findModelRow(name);
-  if (row === null) {
-    throw new OperationalError("unknown-model", `"${name}" of ${nodeName} is not in the model catalogue.`);
-  }
-  const { shape } = row;
-  const fits = (contextTokens: number): boolean =>
-    residentBytesOf(shape, contextTokens, room.slots) <= room.modelMemoryBytes;
+  if (row !== null) return row;
+  throw new OperationalError("unknown-model", `"${name}" of ${node} is not in the model catalogue.`);
+}
+
+function sizedModel(wish: NodeWish, name: string, room: Room): SimModel {
+  const { machine, speed = 1 } = wish;
+  const row = modelRow(wish, name);
+  const fits = (tokens: number): boolean => residentBytes(row, tokens, room) <= room.modelMemoryBytes;
   let { contextTokens } = room;
   while (!fits(contextTokens) && contextTokens > LEAST_CONTEXT_TOKENS)
     contextTokens = Math.floor(contextTokens / 2);
   if (!fits(contextTokens)) {
     throw new OperationalError(
       "model-too-large",
-      `${name} does not fit into ${nodeName} (${gigabytes(room.modelMemoryBytes)} for models) with ${room.slots} slots: ` +
+      `${name} does not fit into ${wish.name} (${gigabytes(room.modelMemoryBytes)} for models) with ${room.slots} slots: ` +
         "give it fewer slots or a smaller model.",
     );
   }
-  const prior = priorCapacity(machine, shape);
-  const isEmbedder = name.includes("embed");
+  const prior = priorCapacity(machine, row.shape);
   return {
     index: 0,
     name,
     tier: row.tier,
-    capabilities: isEmbedder ? ["embedding"] : ["completion", "tools"],
+    capabilities: name.includes("embed") ? ["embedding"] : ["completion", "tools"],
     contextTokens,
-    residentBytes: residentBytesOf(shape, contextTokens, room.slots),
-    parameterCount: shape.parameters,
+    residentBytes: residentBytes(row, contextTokens, room),
+    parameterCount: row.shape.parameters,
     capacity: atSpeed(prior, speed),
     prior,
   };
@@ -133,7 +142,3 @@ const atSpeed = (prior: ModelCapacity, speed: number): ModelCapacity =>
         effectiveBytesPerSecond: { value: prior.effectiveBytesPerSecond.value * speed, basis: "measured" },
         prefillTokensPerSecond: { value: prior.prefillTokensPerSecond.value * speed, basis: "measured" },
       };
-
-/** Tiers that a fleet has a model for, whatever its context. */
-export const tiersOf = (nodes: readonly SimNode[]): ReadonlySet<Tier> =>
-  new Set(nodes.flatMap(({ models }) => models.map(({ tier }) => tier)));

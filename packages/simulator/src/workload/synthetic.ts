@@ -28,7 +28,7 @@ interface Length {
 }
 
 const CHAT: Conversations = {
-  firstPrompt: { median: 760, sigma: 0.75 },
+  firstPrompt: { median: 620, sigma: 0.7 },
   message: { median: 50, sigma: 0.9 },
   output: { median: 130, sigma: 0.68 },
   meanTurns: 3,

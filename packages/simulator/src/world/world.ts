@@ -38,6 +38,8 @@ export interface WorldOptions {
 const BEAT_S = 1;
 const PROGRESS_BEATS = 2;
 const REPORT_BEATS = 10;
+/** A fleet that has run nothing for a while is looked at less often. */
+const SLOW_BEATS = 60;
 /** With nothing running and none arriving, the run ends after this long; longer where a budget may come anew. */
 const PATIENCE_S = 600;
 const BUDGET_PATIENCE_S = 2 * 86_400;
@@ -255,7 +257,8 @@ export function runWorld({ fleet, jobs, policy: maker, seed, untilS }: WorldOpti
     const comingS = comings[came]?.atS ?? Infinity;
     if (nextBeatS() < nowS) beat = Math.ceil(nowS / BEAT_S / beatStep) * beatStep;
     const untilNextS = Math.min(agenda.nextS(), comingS, nextBeatS(), arrivalS);
-    nowS = Math.max(nowS, untilNextS);
+    nowS = Math.max(nowS, Math.min(untilNextS, untilS ?? Infinity));
+    if (untilS !== null && nowS >= untilS) return;
     if (agenda.nextS() <= untilNextS) changeMachine(stationAt(agenda.next()));
     else if (comingS <= untilNextS) {
       const coming = comings[came];
@@ -263,7 +266,7 @@ export function runWorld({ fleet, jobs, policy: maker, seed, untilS }: WorldOpti
       if (coming !== undefined) comeOrGo(coming);
     } else if (nextBeatS() <= untilNextS) {
       doBeat();
-      beat += beatStep;
+      beat += nowS - lastActiveS > SLOW_BEATS * BEAT_S ? SLOW_BEATS : beatStep;
     } else {
       const job = jobs[arrived];
       arrived += 1;
