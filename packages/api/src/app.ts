@@ -1,8 +1,8 @@
-import { createCalendar, OperationalError } from "@coop/core";
+import { createCalendar } from "@coop/core";
 import { JOIN_PATH } from "@coop/protocol";
 import { Hono } from "hono";
-import { routePath } from "hono/route";
 import { createAdmission } from "./admission.ts";
+import { answerInOrder } from "./answering.ts";
 import { audited } from "./audit/audited.ts";
 import { authenticate, createAuthentication, operatorsOnly } from "./authenticate.ts";
 import { forgetDelivered } from "./delivery.ts";
@@ -32,7 +32,6 @@ import { replayRoutes } from "./routes/replay.ts";
 import { anyStatement, ownStatement } from "./routes/statement.ts";
 import { anyUsage, ownUsage } from "./routes/usage.ts";
 import { settingsInForce } from "./routes/settings.ts";
-import { problemBody, problemHeaders, ProblemError } from "./problem.ts";
 import { takeStock } from "./take-stock.ts";
 
 export interface Api {
@@ -59,14 +58,7 @@ export function createApi(deps: ApiDeps): Api {
   const attached = { ...deps, following, admit };
 
   const app = new Hono<ApiEnv>();
-  app.use(measure(deps));
-  app.onError((error, c) => answerError(deps, error, c));
-  app.notFound((c) =>
-    c.json(
-      problemBody(404, { code: "unknown_path", message: `There is no ${c.req.method} ${c.req.path} here.` }),
-      404,
-    ),
-  );
+  answerInOrder(app, deps);
 
   const sessions = createSessions(deps.pepper);
   const cookie = createSessionCookie(deps.publicUrl);
@@ -92,8 +84,10 @@ export function createApi(deps: ApiDeps): Api {
   app.route("/admin/replay", replayRoutes({ ...deps, fleet }));
   app.route("/admin", adminRoutes({ ...deps, calendar, limitsOf }));
   app.post(JOIN_PATH, join(deps));
-  const stock = { ...deps, calendar, fleet, limitsOf, membersShown: deps.metricsOfMembers };
-  app.route("/", healthRoutes({ ...deps, takeStock: () => takeStock(stock) }));
+  app.route(
+    "/",
+    healthRoutes({ ...deps, takeStock: () => takeStock({ ...deps, calendar, fleet, limitsOf }) }),
+  );
   app.route("/", openapiRoutes(deps));
   app.route("/", installRoutes(deps));
   const pulse = createPulse({ fleet, agentVersion: deps.agentPackage?.version ?? null });
@@ -108,59 +102,3 @@ const afterChanges =
     await next();
     if (c.req.method !== "GET") changed();
   };
-
-/** One line and one measurement for each answered request; a stream is answered when it is over. */
-function measure({ clock, log, metrics }: ApiDeps) {
-  return async (c: ApiContext, next: () => Promise<void>): Promise<void> => {
-    const startedMs = clock.now();
-    await next();
-    const record = (): void => {
-      const route = routePath(c, -1);
-      const tookMs = clock.now() - startedMs;
-      metrics.httpRequest(route, c.res.status, tookMs / 1000);
-      log.debug(
-        { method: c.req.method, route, status: c.res.status, tookMs, job: c.res.headers.get("x-coop-job") },
-        "answered",
-      );
-    };
-    const streamEnded = c.get("streamEnded");
-    if (streamEnded === undefined) record();
-    else void streamEnded.then(record);
-  };
-}
-
-/** Refusals as they are, a world that fails as 503, and a bug as 500 with nothing of it but in the log. */
-function answerError({ log, metrics }: ApiDeps, error: Error, c: ApiContext): Response {
-  const problem = asProblem(error);
-  if (c.req.method === "POST" && c.req.path.startsWith("/v1/")) {
-    metrics.jobRefused(problem?.details.code ?? "internal_error");
-  }
-  if (problem === null) {
-    log.error({ route: routePath(c, -1), name: error.name, stack: error.stack }, "a request failed on a bug");
-    return c.json(
-      problemBody(500, {
-        code: "internal_error",
-        message: "The server failed on this request. Its operator finds why in the log.",
-      }),
-      500,
-    );
-  }
-  if (error instanceof OperationalError)
-    log.warn({ route: routePath(c, -1), code: error.code }, error.message);
-  return c.json(
-    problemBody(problem.status, problem.details),
-    problem.status,
-    problemHeaders(problem.details),
-  );
-}
-
-function asProblem(error: Error): ProblemError | null {
-  if (error instanceof ProblemError) return error;
-  if (!(error instanceof OperationalError)) return null;
-  return new ProblemError(503, {
-    code: error.code.replaceAll("-", "_"),
-    message:
-      "The co-op's store does not answer. A request that was under way may still have been accepted: repeat it with the same Idempotency-Key.",
-    retryAfterS: 2,
-  });
-}

@@ -93,8 +93,13 @@ export interface ApiDeps {
   readonly log: Log;
   readonly metrics: Pick<
     Metrics,
-    "httpRequest" | "jobRefused" | "showFleet" | "showMembers" | "render" | "contentType"
+    "httpRequest" | "jobRefused" | "showFleet" | "showMembers" | "storeReachable" | "render" | "contentType"
   >;
+  /**
+   * Whether this program's scheduler leads. It alone tells of the fleet and of the members: sums over all programs
+   * of a co-op would count them more than once.
+   */
+  readonly leads: () => boolean;
   /** Who sends it as a bearer token may read the metrics from elsewhere; null: this machine only. */
   readonly metricsToken: string | null;
   /** Whether the metrics tell what each member used. */

@@ -1,38 +1,59 @@
-import type { Accounting, Calendar, Clock, MemberStore } from "@coop/core";
-import { limitWithCredit } from "@coop/core";
-import type { Metrics } from "@coop/metrics";
+import type { Calendar, FleetSnapshot } from "@coop/core";
+import { limitWithCredit, OperationalError } from "@coop/core";
+import type { MemberFigures } from "@coop/metrics";
+import type { ApiDeps } from "./deps.ts";
 import type { FleetView } from "./fleet-view.ts";
 import type { LimitsOf } from "./member-limits.ts";
 
-export interface TakeStockDeps {
-  readonly clock: Clock;
+export interface TakeStockDeps extends Pick<
+  ApiDeps,
+  "accounting" | "clock" | "leads" | "log" | "members" | "metrics" | "metricsOfMembers"
+> {
   readonly calendar: Calendar;
   readonly fleet: FleetView;
-  readonly members: MemberStore;
-  readonly accounting: Accounting;
   readonly limitsOf: LimitsOf;
-  readonly metrics: Pick<Metrics, "showFleet" | "showMembers">;
-  /** Whether the metrics tell what each member used. */
-  readonly membersShown: boolean;
 }
 
-/** Brings the fleet and the members' months into the metrics as they are now. */
+/**
+ * Brings into the metrics, as they are now: whether the store answers and, where this program's scheduler leads,
+ * the fleet and the members' months. A store that is away leaves the rest of the metrics to be read.
+ */
 export async function takeStock(deps: TakeStockDeps): Promise<void> {
-  const snapshot = await deps.fleet.latest();
-  if (snapshot !== null) deps.metrics.showFleet(snapshot);
-  if (!deps.membersShown) return;
-  const month = deps.calendar.monthOf(deps.clock.now());
-  const members = await deps.members.members();
-  const figures = await Promise.all(
-    members.map(async (member) => {
-      const [limits, account] = await Promise.all([
-        deps.limitsOf(member),
-        deps.accounting.account(member.id, month),
-      ]);
+  const { clock, log, metrics } = deps;
+  try {
+    const snapshot = await deps.fleet.latest();
+    const leads = deps.leads();
+    const members = leads && deps.metricsOfMembers ? await figuresOf(deps, snapshot) : [];
+    metrics.storeReachable(true);
+    metrics.showFleet(leads ? snapshot : null, clock.now());
+    metrics.showMembers(members);
+  } catch (error) {
+    if (!(error instanceof OperationalError)) throw error;
+    log.warn({ code: error.code }, "metrics without fleet and members: the store does not answer");
+    metrics.storeReachable(false);
+    metrics.showFleet(null, clock.now());
+    metrics.showMembers([]);
+  }
+}
+
+async function figuresOf(
+  { accounting, calendar, clock, limitsOf, members }: TakeStockDeps,
+  snapshot: FleetSnapshot | null,
+): Promise<readonly MemberFigures[]> {
+  const month = calendar.monthOf(clock.now());
+  const service = new Map(snapshot?.service?.map(({ member, referenceS }) => [member, referenceS]) ?? []);
+  return Promise.all(
+    (await members.members()).map(async (member) => {
+      const [limits, account] = await Promise.all([limitsOf(member), accounting.account(member.id, month)]);
       const { usedTokens, heldTokens, creditTokens } = account;
-      const limitTokens = limitWithCredit(limits.floorTokens, creditTokens);
-      return { member: member.id, usedTokens, heldTokens, creditTokens, limitTokens };
+      return {
+        member: member.id,
+        usedTokens,
+        heldTokens,
+        creditTokens,
+        limitTokens: limitWithCredit(limits.floorTokens, creditTokens),
+        referenceS: service.get(member.id) ?? null,
+      };
     }),
   );
-  deps.metrics.showMembers(figures);
 }

@@ -2,11 +2,16 @@ import { decodeTokensPerSecond } from "@coop/core";
 import type { FleetSnapshot, ModelReport, NodeView } from "@coop/core";
 import { Gauge } from "prom-client";
 import type { Registry } from "prom-client";
+import { createAgentMetrics } from "./agent-metrics.ts";
+import { createQueueMetrics } from "./queue-metrics.ts";
 
-/** The fleet as its snapshot shows it. Labels: a node's name and its owner's member id, models, tiers. */
+/** The fleet and its queue as a snapshot shows them. Labels: a node's name and its owner's member id, models, tiers. */
 export interface FleetMetrics {
-  /** Shows a snapshot in place of the one before: nodes and models that are gone are shown no more. */
-  showFleet(snapshot: FleetSnapshot): void;
+  /**
+   * Shows a snapshot in place of the one before: nodes and models that are gone are shown no more. Null: shows none.
+   * One program of a co-op does it, or sums over all of them would count twice.
+   */
+  showFleet(snapshot: FleetSnapshot | null, nowMs: number): void;
 }
 
 type Gauges = ReturnType<typeof createGauges>;
@@ -15,10 +20,17 @@ const MODEL = [...NODE, "model", "tier", "basis"] as const;
 
 export function createFleetMetrics(registry: Registry): FleetMetrics {
   const gauges = createGauges(registry);
+  const agents = createAgentMetrics(registry);
+  const showQueues = createQueueMetrics(registry);
   return {
-    showFleet(snapshot) {
+    showFleet(snapshot, nowMs) {
+      showQueues(snapshot, nowMs);
+      agents.reset();
       for (const gauge of Object.values(gauges)) gauge.reset();
-      for (const node of snapshot.nodes) showNode(gauges, node);
+      for (const node of snapshot?.nodes ?? []) {
+        showNode(gauges, node);
+        agents.show(node);
+      }
     },
   };
 }
@@ -77,6 +89,11 @@ function createGauges(registry: Registry) {
       "When the period of the budget ends and its tokens come anew, seconds since the Unix epoch.",
       [...NODE, "period"],
     ),
+    tokenPrice: gauge(
+      "coop_node_token_price_seconds",
+      "What placement reckons one token of the node's budget to be worth, in seconds of a job's time: rises while the budget goes faster than it lasts, falls while it goes slower. Absent without a budget.",
+      NODE,
+    ),
     pressure: gauge("coop_node_memory_pressure", "Memory pressure: 0 normal, 1 warning, 2 critical.", NODE),
     thermal: gauge(
       "coop_node_thermal",
@@ -119,7 +136,7 @@ function showNode(gauges: Gauges, view: NodeView): void {
   for (const model of report.models) showModel(gauges, view, model);
 }
 
-function showBudget(gauges: Gauges, { identity, report, budget }: NodeView): void {
+function showBudget(gauges: Gauges, { identity, report, budget, tokenPriceS = 0 }: NodeView): void {
   const periods = [
     ["day", report.tokensPerDay, budget.dayLeftTokens, budget.dayEndsMs],
     ["month", report.tokensPerMonth, budget.monthLeftTokens, budget.monthEndsMs],
@@ -130,6 +147,7 @@ function showBudget(gauges: Gauges, { identity, report, budget }: NodeView): voi
     gauges.budgetLimit.set(labels, limit);
     gauges.budgetLeft.set(labels, Math.max(0, left));
     gauges.budgetEnds.set(labels, endsMs / 1000);
+    gauges.tokenPrice.set({ node: identity.name, owner: identity.owner }, tokenPriceS);
   }
 }
 

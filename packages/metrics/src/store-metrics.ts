@@ -7,6 +7,8 @@ export interface StoreMetrics {
   storeStep(step: string, seconds: number): void;
   /** What the store may lose: `weak` when a crash of it or of its machine could lose what was accepted. */
   persistence(strength: "strong" | "weak"): void;
+  /** Whether the store answered when the metrics were asked for. */
+  storeReachable(reachable: boolean): void;
   /** What the last check of the ledger found; 0 when everything agrees. */
   ledgerChecked(findings: number, atMs: number): void;
 }
@@ -27,6 +29,11 @@ export function createStoreMetrics(registry: Registry): StoreMetrics {
     help: "1 when Redis may lose accepted jobs in a crash: not every write is on disk before it is answered.",
     registers,
   });
+  const reachable = new Gauge({
+    name: "coop_store_reachable",
+    help: "1 when Redis answered as these metrics were asked for. At 0 fleet and members are missing among them.",
+    registers,
+  });
   const findings = new Gauge({
     name: "coop_ledger_findings",
     help: "Balances that the last check of the ledger found to differ; 0 when the books agree.",
@@ -40,6 +47,7 @@ export function createStoreMetrics(registry: Registry): StoreMetrics {
   return {
     storeStep: (step, seconds) => steps.observe({ step }, seconds),
     persistence: (strength) => weak.set(strength === "weak" ? 1 : 0),
+    storeReachable: (answered) => reachable.set(answered ? 1 : 0),
     ledgerChecked(found, atMs) {
       findings.set(found);
       checked.set(atMs / 1000);

@@ -1,4 +1,5 @@
 import type { NodeId, NodeIdentity, NodeRegistry, NodeReport, ServerIdentity } from "@coop/core";
+import type { NodeLabels } from "@coop/metrics";
 import { PROTOCOL_VERSION, proofText } from "@coop/protocol";
 import type { Hello, RunningAttempt } from "@coop/protocol";
 import type { Adoption } from "./adoption.ts";
@@ -56,6 +57,8 @@ const REVOKED: Refusal = {
   leader: null,
 };
 
+const labelsOf = ({ name, owner }: NodeIdentity): NodeLabels => ({ node: name, owner });
+
 export function createFleet(deps: FleetDeps): Fleet {
   const { attempts, budgets, ends, massLoss, offers, patience, signal, serverIdentity } = deps;
   const { log, metrics, timing, table, tell } = attempts;
@@ -63,6 +66,8 @@ export function createFleet(deps: FleetDeps): Fleet {
   const joins = new Map<NodeId, SerialQueue>();
   /** The report whose budget the store is asked for. */
   const askedFor = new Map<NodeSession, NodeReport>();
+  /** Nodes that were here, as the metrics name them. */
+  const seen = new Map<NodeId, NodeLabels>();
   /** Never welcomed again, also when its handshake began before. */
   const revoked = new Set<NodeId>();
 
@@ -89,6 +94,7 @@ export function createFleet(deps: FleetDeps): Fleet {
   /** Asks about one report of a session at a time; of those that come meanwhile, about the last. */
   const report = async (session: NodeSession, latest: NodeReport): Promise<void> => {
     tellLostModels(log, session, latest, sessions.values());
+    metrics.modelsReported(labelsOf(session.identity), latest.models);
     session.report = latest;
     if (askedFor.has(session)) return;
     do {
@@ -128,6 +134,8 @@ export function createFleet(deps: FleetDeps): Fleet {
     const session: NodeSession = { identity, machine: hello.machine, link, report: hello.report };
     sessions.set(identity.id, session);
     massLoss.joined(identity.id);
+    seen.set(identity.id, labelsOf(identity));
+    metrics.modelsReported(labelsOf(identity), hello.report.models);
     metrics.connectedNodes(sessions.size);
     log.info(
       { node: identity.id, name: identity.name, running: adoption.running.length },
@@ -185,6 +193,9 @@ export function createFleet(deps: FleetDeps): Fleet {
       leave(session);
     }
     tell({ kind: "node-removed", node });
+    const labels = seen.get(node);
+    if (labels !== undefined) metrics.nodeForgotten(labels);
+    seen.delete(node);
     for (const attempt of table.ofNode(node)) {
       await attempt.steps.run(async () => {
         if (attempt.state.kind === "ended") return;

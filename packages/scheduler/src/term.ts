@@ -151,7 +151,6 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
   };
 
   const publish = async (): Promise<void> => {
-    metrics.queueDepth(dispatch.pendingCount());
     if (!dispatch.takeChanged()) return;
     await patience("publish", () => deps.board.publish(fence, dispatch.snapshot()));
   };

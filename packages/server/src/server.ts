@@ -4,7 +4,14 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { createAdaptorServer } from "@hono/node-server";
-import { API_DEFAULTS, createApi, createAuditTrail, createIds, PENDING_CAPS } from "@coop/api";
+import {
+  API_DEFAULTS,
+  createApi,
+  createAuditTrail,
+  createIds,
+  createMonitoring,
+  PENDING_CAPS,
+} from "@coop/api";
 import { OperationalError } from "@coop/core";
 import type { Clock, CoopSettings, Log, Random } from "@coop/core";
 import { createMetrics } from "@coop/metrics";
@@ -13,9 +20,9 @@ import { createVault, openStores, startEmbeddedRedis } from "@coop/redis";
 import type { Vault } from "@coop/redis";
 import { createScheduler } from "@coop/scheduler";
 import type { Scheduler, SchedulerTiming } from "@coop/scheduler";
-import { Hono } from "hono";
 import { loadAgentPackage } from "./agent-package.ts";
 import type { ServerConfig } from "./config.ts";
+import { watchLedger } from "./ledger-watch.ts";
 import { ensureOperatorKey } from "./operator.ts";
 import { firstDayKept, storePolicy } from "./retention.ts";
 import { loadSecrets } from "./secrets.ts";
@@ -59,6 +66,7 @@ export async function startServer(
   const { identity, pepper, auditKey } = await loadSecrets(join(config.home, "server"));
   const address = await redisAddress(config, log, undo);
   const vault = createVault({ directory: join(config.home, "server", "vault"), clock: systemClock });
+  const metrics = createMetrics();
   const stores = await openStores({
     ...address,
     prefix: KEY_PREFIX,
@@ -66,8 +74,10 @@ export async function startServer(
     clock: systemClock,
     log,
     policy: storePolicy(settings),
+    onStep: metrics.storeStep,
   });
   undo.defer(() => stores.close());
+  metrics.persistence(stores.persistence);
   const ids = createIds(systemClock);
   const audit = createAuditTrail({ log: stores.audit, key: auditKey, clock: systemClock });
   const newOperatorKey = config.roles.includes("api")
@@ -77,42 +87,33 @@ export async function startServer(
 
   let url = config.publicUrl ?? "";
   const publicUrl = (): string => url;
-  const metrics = createMetrics();
+  const shared = { ...stores, clock: systemClock, serverIdentity: identity, log, metrics };
   const scheduler = config.roles.includes("scheduler")
     ? createScheduler({
-        ...stores,
-        clock: systemClock,
+        ...shared,
         random: systemRandom,
-        serverIdentity: identity,
         timeZone: settings.timeZone,
         address: publicUrl,
-        log,
-        metrics,
         timing,
       })
     : null;
+  const leads = (): boolean => scheduler?.state().kind === "leading";
+  const { metricsToken, metricsOfMembers } = config;
+  const watched = { ...shared, leads, metricsToken, metricsOfMembers, settings, defaults: API_DEFAULTS };
   const api = config.roles.includes("api")
     ? createApi({
-        ...stores,
+        ...watched,
         audit,
-        clock: systemClock,
         ids,
-        serverIdentity: identity,
         agentPackage: await loadAgentPackage(config.agentPackage),
-        metricsToken: config.metricsToken,
-        metricsOfMembers: config.metricsOfMembers,
         pepper,
         publicUrl,
-        log,
-        metrics,
         pendingCaps: PENDING_CAPS,
-        settings,
-        defaults: API_DEFAULTS,
       })
     : null;
 
   const server = createAdaptorServer({
-    fetch: (api?.app ?? new Hono()).fetch,
+    fetch: (api?.app ?? createMonitoring(watched)).fetch,
     serverOptions: { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
   }) as Server;
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) =>
@@ -122,6 +123,7 @@ export async function startServer(
   url = config.publicUrl ?? localUrl;
   undo.defer(() => closeServer(server));
   undo.defer(shredPastDays(vault, settings.retentionMs));
+  if (scheduler) undo.defer(watchLedger(shared));
   const failed = runScheduler(scheduler, undo);
   // First of all, so that the scheduler can still tell the nodes.
   if (api) undo.defer(() => api.stop());

@@ -166,6 +166,7 @@ async function buildDeps(options: WorldOptions) {
     audit: createAuditTrail({ log: createMemoryAuditLog(), key: randomBytes(32), clock }),
     serverIdentity: testIdentity(),
     agentPackage: null,
+    leads: () => true,
     metricsToken: null,
     metricsOfMembers: true,
     pepper: randomBytes(32),
