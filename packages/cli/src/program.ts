@@ -22,6 +22,7 @@ import { addSubmit } from "./submit/submit-command.ts";
 import type { Output } from "./output.ts";
 import { addReports } from "./report-commands.ts";
 import type { Screen } from "./screen.ts";
+import { addWhatIf } from "./what-if-commands.ts";
 
 export interface ProgramDeps {
   readonly environment: Environment;
@@ -72,6 +73,7 @@ The key is COOP_API_KEY, else the operator's in ${home} (COOP_HOME moves it).`,
   addLedger(program, { ...deps, home });
   addAudit(program, { ...deps, home });
   addSettings(program, { ...deps, home });
+  addWhatIf(program, { ...deps, home });
   return program;
 }
 
