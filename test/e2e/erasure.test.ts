@@ -1,6 +1,6 @@
 /**
- * A member leaves and is forgotten, by a real server with the member's machine and a running job: nothing in Redis
- * holds a word of theirs, the books agree, and the log of operators' acts is whole and names nobody.
+ * A member leaves and is forgotten, by a real server with the member's machine and a running job: neither Redis nor
+ * its files hold a word of theirs, the books agree, and the log of operators' acts is whole and names nobody.
  */
 import {
   auditListSchema,
@@ -9,6 +9,8 @@ import {
   ledgerAuditSchema,
 } from "@coop/protocol";
 import type { Redis } from "ioredis";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { z } from "zod";
 import { openBooks } from "../harness/books.ts";
@@ -78,6 +80,17 @@ async function withCanary(): Promise<readonly string[]> {
   return found.flat();
 }
 
+/** Files of Redis that do: it writes down every change. */
+async function filesWithCanary(): Promise<readonly string[]> {
+  const folder = join(cluster.home, "redis");
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const found = await Promise.all(
+    files.map(async (path) => ((await readFile(path)).includes(CANARY) ? [path] : [])),
+  );
+  return found.flat();
+}
+
 it("leaves nothing of a member in Redis, whose machine and job were running", async () => {
   attic.always("/api/chat", piece(`I heard ${CANARY}`), done());
   home.always("/api/chat", piece("Hello Ben"), done());
@@ -98,6 +111,7 @@ it("leaves nothing of a member in Redis, whose machine and job were running", as
   expect(job.status).toBe(202);
   await call;
   expect((await withCanary()).length).toBeGreaterThan(4);
+  expect((await filesWithCanary()).length).toBeGreaterThan(0);
 
   expect(await admin("DELETE", `members/${CANARY}`, erasureViewSchema)).toMatchObject({
     member: maja.id,
@@ -112,6 +126,7 @@ it("leaves nothing of a member in Redis, whose machine and job were running", as
     .poll(async () => (await cluster.nodes()).map(({ name }) => name), { timeout: 15_000 })
     .toEqual(["attic"]);
   expect(await withCanary()).toEqual([]);
+  await expect.poll(filesWithCanary, { timeout: 15_000 }).toEqual([]);
   await expect
     .poll(async () => (await admin("GET", "ledger/verify", ledgerAuditSchema)).findings, { timeout: 15_000 })
     .toEqual([]);

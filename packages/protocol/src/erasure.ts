@@ -9,5 +9,7 @@ export const erasureViewSchema = z.object({
   jobs: z.number().int(),
   keys: z.number().int(),
   nodes: z.number().int(),
+  /** Of the file in which Redis writes down every change: rewritten now without what was removed, or kept as it is. */
+  journal: z.enum(["rewriting", "kept", "none"]),
 });
 export type ErasureView = z.infer<typeof erasureViewSchema>;

@@ -1,5 +1,6 @@
 import {
   asMemberId,
+  type Erased,
   type Erasures,
   type JobDesk,
   type MemberId,
@@ -7,7 +8,7 @@ import {
   type NodeId,
   type NodeRegistry,
 } from "@coop/core";
-import type { Redis } from "ioredis";
+import { ReplyError, type Redis } from "ioredis";
 import { z } from "zod";
 import { jobSpecSchema } from "./job-record.ts";
 import type { Keys } from "./keys.ts";
@@ -60,7 +61,8 @@ export function createErasures(options: ErasuresOptions): Erasures {
       await eraseElsewhere(erasing, names);
       await removeKeys(erasing, keyIds);
       await answered(redis.srem(keys.erasing, member));
-      return { kind: "erased", jobs, keys: keyIds.length, nodes: names.size };
+      const journal = await rewriteJournal(redis);
+      return { kind: "erased", jobs, keys: keyIds.length, nodes: names.size, journal };
     },
     async unfinished() {
       return (await answered(redis.smembers(keys.erasing))).map(asMemberId);
@@ -141,6 +143,19 @@ async function eraseKey({ redis, keys, run, member }: Erasing, names: NodeNames,
   else if (key.startsWith(keys.joinToken(""))) {
     if ((await answered(redis.hget(key, "member"))) === member) await answered(redis.del(key));
   } else if (names.size > 0) await renameNodes({ redis, keys, run }, names, key);
+}
+
+/** The append-only file holds what was removed until it is rewritten, which Redis does by itself only when it is large. */
+async function rewriteJournal(redis: Redis): Promise<Erased["journal"]> {
+  if (!/^aof_enabled:1/m.test(await answered(redis.info("persistence")))) return "none";
+  try {
+    await answered(redis.bgrewriteaof());
+    return "rewriting";
+  } catch (error) {
+    // It is being rewritten from before, or this user of Redis may not.
+    if (error instanceof ReplyError) return "kept";
+    throw error;
+  }
 }
 
 /** Last of all: while a key is there, a request that came with it is told that it was revoked. */

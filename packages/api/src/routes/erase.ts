@@ -20,9 +20,9 @@ export const eraseMember =
     const outcome = await erasures.eraseMember(id, clock.now());
     switch (outcome.kind) {
       case "erased": {
-        const { jobs, keys, nodes } = outcome;
+        const { jobs, keys, nodes, journal } = outcome;
         const { name } = await knownMember(members, id, "id");
-        const view: ErasureView = { object: "coop.erasure", member: id, name, jobs, keys, nodes };
+        const view: ErasureView = { object: "coop.erasure", member: id, name, jobs, keys, nodes, journal };
         return c.json(view);
       }
       case "unknown":

@@ -7,7 +7,15 @@ import { problem, startScriptedCoop } from "../testing/scripted-coop.ts";
 import { eraseMember } from "./erase-member.ts";
 import type { Ask } from "./erase-member.ts";
 
-const erasure = { object: "coop.erasure", member: "mem_1", name: "erased-mem_1", jobs: 3, keys: 1, nodes: 0 };
+const erasure = {
+  object: "coop.erasure",
+  member: "mem_1",
+  name: "erased-mem_1",
+  jobs: 3,
+  keys: 1,
+  nodes: 0,
+  journal: "kept",
+};
 
 async function erase(sure: boolean, ask: Ask, json = false) {
   const asked: string[] = [];
@@ -37,9 +45,11 @@ describe("members erase", () => {
     });
     expect(questions).toEqual([expect.stringContaining("for good")]);
     expect(erased).toBe(true);
-    expect(printed).toBe(
-      "Erased: 3 jobs, 1 key, 0 nodes. What is left are counts, under the name erased-mem_1.\n",
-    );
+    expect(printed.split("\n")).toEqual([
+      "Erased: 3 jobs, 1 key, 0 nodes. What is left are counts, under the name erased-mem_1.",
+      expect.stringContaining("BGREWRITEAOF"),
+      "",
+    ]);
   });
 
   it("erases nobody on another answer, or where nobody can answer", async () => {

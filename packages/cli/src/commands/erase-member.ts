@@ -30,6 +30,11 @@ export async function eraseMember(
   }
   const what = [plural(erased.jobs, "job"), plural(erased.keys, "key"), plural(erased.nodes, "node")];
   output.line(`Erased: ${what.join(", ")}. What is left are counts, under the name ${erased.name}.`);
+  if (erased.journal === "kept") {
+    output.line(
+      "Redis did not rewrite its append-only file, which still holds what was removed: erase again in a minute, or run BGREWRITEAOF.",
+    );
+  }
 }
 
 async function confirm(name: string, ask: Ask): Promise<void> {

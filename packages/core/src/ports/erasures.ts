@@ -1,14 +1,19 @@
 import type { JobId, MemberId } from "../terms.ts";
 
 /** What an erasure took away. */
-export interface ErasedCounts {
+export interface Erased {
   readonly jobs: number;
   readonly keys: number;
   readonly nodes: number;
+  /**
+   * What becomes of the file in which the store writes down every change, and with it what was removed: written anew
+   * now without it, or `kept`, until the store's keeper has it rewritten. `none`: there is no such file.
+   */
+  readonly journal: "rewriting" | "kept" | "none";
 }
 
 export type EraseOutcome =
-  | ({ readonly kind: "erased" } & ErasedCounts)
+  | ({ readonly kind: "erased" } & Erased)
   | { readonly kind: "unknown" }
   /** Nobody could run the co-op any more, so nothing changed. */
   | { readonly kind: "last-operator" };

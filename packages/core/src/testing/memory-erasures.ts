@@ -46,7 +46,8 @@ export function createMemoryErasures({ members, nodes, jobs }: MemoryErasuresOpt
         jobs: await eraseJobs(member, nowMs),
         keys,
         nodes: await eraseNodes(member, nowMs),
-      };
+        journal: "none",
+      } as const;
       await members.setMember(member, { name: `erased-${member.slice(-6)}` });
       return { kind: "erased", ...erased };
     },
