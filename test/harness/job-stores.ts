@@ -98,7 +98,7 @@ export const openRedisStores =
         }),
       books,
       accounting: createAccounting(redis, keys, run),
-      usage: createUsageReader(redis, keys),
+      usage: createUsageReader(keys, run),
       run,
       wakes,
       redis,

@@ -20,6 +20,7 @@ export type ScriptName =
   | "refund"
   | "grant"
   | "sum-usage"
+  | "read-usage"
   | "settle-absent"
   | "sweep"
   | "append-audit"

@@ -123,7 +123,7 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
       wakeUps: createWakeUps(() => connect("steady", "wake"), keys.wakeChannel, log),
       ledger: createLedgerReader(desk, keys, runForDesk, policy.nodeAccountKeptMs),
       accounting: createAccounting(desk, keys, runForDesk),
-      usage: createUsageReader(desk, keys),
+      usage: createUsageReader(keys, runForDesk),
       audit: createAuditLog(desk, keys, runForDesk),
       board: createFleetBoard(scheduler, keys, runForScheduler),
       leadership: createLeadership(keys, runForScheduler),

@@ -1,20 +1,22 @@
 import { asNodeId, TIERS, WAIT_EDGES_MS, type UsageReader, type UsageRow } from "@coop/core";
-import type { Redis } from "ioredis";
+import { z } from "zod";
 import type { Keys } from "./keys.ts";
-import { answered } from "./store-unavailable.ts";
+import type { RunScript } from "./script.ts";
 
 /**
  * Reads the usage that the settling scripts roll up. By expressions and not by schemas: a busy month of a member has
  * a thousand fields, and a report reads every member's while others wait for the server.
  */
-export function createUsageReader(redis: Redis, keys: Keys): UsageReader {
+export function createUsageReader(keys: Keys, run: RunScript): UsageReader {
   return {
     async month(member, month) {
       const rows: UsageRow[] = [];
       const waits = new Map<string, number[]>();
-      const fields = await answered(redis.hgetall(keys.usage(member, month)));
-      for (const field of Object.keys(fields)) {
-        const text = fields[field] ?? "";
+      const fields = fieldsReply.parse(
+        JSON.parse(String(await run("read-usage", keys.usage(member, month), []))),
+      );
+      for (let at = 0; at + 1 < fields.length; at += 2) {
+        const [field = "", text = ""] = [fields[at], fields[at + 1]];
         const row = rowOf(field, text);
         if (row !== null) rows.push(row);
         else if (!addWait(waits, field, text))
@@ -24,6 +26,9 @@ export function createUsageReader(redis: Redis, keys: Keys): UsageReader {
     },
   };
 }
+
+/** Fields and values in turn. */
+const fieldsReply = z.array(z.string());
 
 /** `row|day` and `row|day|node|tier|model`; a model's name may have a `|` itself. */
 const ROW = /^row\|(\d{4}-\d{2}-\d{2})(?:\|([^|]+)\|([^|]+)\|(.+))?$/;
