@@ -19,6 +19,7 @@ import { superviseConnection } from "./supervisor.ts";
 import type { SupervisionEnd } from "./supervisor.ts";
 import { pause, whenAborted } from "./timing.ts";
 import type { Timing } from "./timing.ts";
+import type { Vitals } from "./vitals.ts";
 import { Warming } from "./warming.ts";
 
 /** How long a draining agent lets attempts run on, ms. */
@@ -43,6 +44,8 @@ export interface AgentDeps {
   /** `status` would now answer something else. */
   readonly onStatus: () => void;
   readonly owner: OwnersWord;
+  /** How the agent's own process does since this was last asked. */
+  readonly vitals: () => Vitals;
   /** How long the engine may take; by the model's figures unless given. */
   readonly limits?: typeof generateLimits;
 }
@@ -86,6 +89,7 @@ export class Agent {
   #leaseMs = usualLeaseMs;
   /** As the scheduler last said it. */
   #budget: AgentStatus["budget"] = null;
+  #connections = 0;
   /** Aborts when no attempt is open any more. */
   #empty: AbortController | null = null;
 
@@ -252,11 +256,16 @@ export class Agent {
     this.#announcedMachine = JSON.stringify(snapshot.machine);
     const report = this.#reportOf(snapshot);
     this.#sentReport = { text: JSON.stringify(report), atMs: this.#deps.timing.monotonicMs() };
-    return { machine: snapshot.machine, report, running: this.#attempts.describe() };
+    return {
+      machine: snapshot.machine,
+      report: this.#withVitals(report),
+      running: this.#attempts.describe(),
+    };
   }
 
   #welcomed(link: SchedulerLink, welcome: Welcome): void {
     this.#connection = { state: "connected", sinceMs: this.#deps.timing.now(), link };
+    this.#connections += 1;
     this.#leaseMs = welcome.leaseMs;
     this.#deps.onConnected();
     this.#deps.onStatus();
@@ -352,7 +361,17 @@ export class Agent {
     const atMs = this.#deps.timing.monotonicMs();
     if (text === this.#sentReport.text && atMs - this.#sentReport.atMs < REPORT_INTERVAL_MS) return;
     this.#sentReport = { text, atMs };
-    this.#connection.link.send(encodeFrame({ kind: "report", report }));
+    this.#connection.link.send(encodeFrame({ kind: "report", report: this.#withVitals(report) }));
+  }
+
+  /** They change all the time, so they go with a report and are none. */
+  #withVitals(report: NodeReport): NodeReport {
+    const agent = {
+      ...this.#deps.vitals(),
+      reconnects: Math.max(0, this.#connections - 1),
+      unconfirmedBytes: this.#attempts.unconfirmedBytes,
+    };
+    return { ...report, agent };
   }
 
   #reportOf(snapshot: NodeSnapshot): NodeReport {

@@ -134,6 +134,11 @@ export class Attempt {
     return this.#state.state === "running";
   }
 
+  /** Output that the scheduler has not confirmed, bytes. */
+  get unconfirmedBytes(): number {
+    return this.#outbox.keptBytes;
+  }
+
   /** Resolves when the engine is done with it. */
   get finished(): Promise<void> {
     return this.#finished;

@@ -59,6 +59,11 @@ export class Attempts {
     return this.#attempts.size;
   }
 
+  /** Output of them all that the scheduler has not confirmed, bytes. */
+  get unconfirmedBytes(): number {
+    return [...this.#attempts.values()].reduce((bytes, attempt) => bytes + attempt.unconfirmedBytes, 0);
+  }
+
   /** For a hello. */
   describe(): RunningAttempt[] {
     return [...this.#attempts.values()].map((attempt) => attempt.describe());

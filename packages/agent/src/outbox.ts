@@ -34,6 +34,11 @@ export class Outbox {
     return this.#bytesKept >= OUTBOX_CAP_BYTES;
   }
 
+  /** Size of what is kept. */
+  get keptBytes(): number {
+    return this.#bytesKept;
+  }
+
   /** Everything was handed to the present connection. */
   get isDrained(): boolean {
     return this.#sent === this.#frames.length;

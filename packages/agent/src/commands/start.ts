@@ -27,6 +27,7 @@ import { isLive, readStatus } from "../status.ts";
 import type { SupervisionEnd } from "../supervisor.ts";
 import type { Timing } from "../timing.ts";
 import { AGENT_VERSION } from "../version.ts";
+import { watchVitals } from "../vitals.ts";
 
 export interface StartOptions {
   readonly config: AgentConfig;
@@ -105,6 +106,8 @@ async function serve(
     ...(options.patience === undefined ? {} : { canaries: options.patience.canaries }),
   });
   closing.defer(() => reporter.close());
+  const vitals = watchVitals();
+  closing.defer(() => vitals.close());
   let hasWorked = false;
   const agent: Agent = new Agent({
     identity,
@@ -120,6 +123,7 @@ async function serve(
     onOutcome: (model, outcome) => reporter.observe(model, outcome),
     onConnected: () => say(`agent ${identity.name} connected to ${identity.serverUrl}`),
     owner: ownersWord(owner),
+    vitals: vitals.read,
     ...(options.patience === undefined ? {} : { limits: options.patience.limits }),
     onStatus: () => {
       if (agent.isWorking && !hasWorked) {

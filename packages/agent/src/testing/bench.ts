@@ -111,6 +111,7 @@ export async function startBench(): Promise<Bench> {
     onOutcome: (name, outcome) => lines.push(`outcome ${name} ${outcome.kind}`),
     onConnected: () => lines.push("connected"),
     onStatus: () => undefined,
+    vitals: () => ({ residentBytes: 6e7, eventLoopLagP99Ms: 2 }),
     owner: {
       availability: () => ({ kind: "open" }),
       refusal: (model) => bench.refusal(model),
