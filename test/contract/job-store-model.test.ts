@@ -114,5 +114,5 @@ describe.each(eachJobStores())("on %s", (_name, open) => {
         throw new Error(`cut off after: ${life[cut - 1]?.[0] ?? "nothing"}`, { cause });
       });
     }
-  });
+  }, 60_000);
 });
