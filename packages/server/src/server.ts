@@ -27,6 +27,7 @@ import { ensureOperatorKey } from "./operator.ts";
 import { firstDayKept, storePolicy } from "./retention.ts";
 import { loadSecrets } from "./secrets.ts";
 import { loadSettings } from "./settings/load.ts";
+import { recordSettings } from "./settings/recorded.ts";
 import { finishErasures } from "./unfinished-erasures.ts";
 
 export interface RunningServer {
@@ -83,7 +84,10 @@ export async function startServer(
   const newOperatorKey = config.roles.includes("api")
     ? await ensureOperatorKey({ ...stores, ids, clock: systemClock, pepper, home: config.home, audit })
     : null;
-  if (config.roles.includes("api")) await finishErasures({ ...stores, audit, clock: systemClock, log });
+  if (config.roles.includes("api")) {
+    await recordSettings(audit, settings);
+    await finishErasures({ ...stores, audit, clock: systemClock, log });
+  }
 
   let url = config.publicUrl ?? "";
   const publicUrl = (): string => url;

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { settingsViewSchema } from "@coop/protocol";
@@ -107,6 +108,12 @@ export async function checkSettings(
   output: Output,
   file: string | null,
 ): Promise<void> {
+  if (!existsSync(SERVER)) {
+    throw new CliError(
+      "program-failed",
+      "The server's program is not here: run its own `check-settings` on the machine that has it.",
+    );
+  }
   const args = file === null ? [] : [userPath(environment, file)];
   const child = spawn(process.execPath, [SERVER, "check-settings", ...args], {
     env: { ...environment },
