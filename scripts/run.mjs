@@ -24,6 +24,7 @@ const programs = {
   coop: [coop],
   agent: ["packages/agent/src/main.ts"],
   test: ["node_modules/vitest/vitest.mjs", "run"],
+  "test:browser": ["node_modules/vitest/vitest.mjs", "run", "--config", "test/browser/vitest.config.ts"],
   bench: ["test/bench/main.ts"],
   simulate: ["packages/simulator/src/run/main.ts"],
   build: ["deploy/build/main.ts", "all"],
