@@ -471,14 +471,7 @@ describe("the scheduler", () => {
     (await bench.engine.nextGeneration()).finish();
     await connection.next("done");
     bench.timing.advance(1_000);
-    const { pressure, agent } = (await connection.next("report")).report;
-    expect(pressure).toBe("warning");
-    expect(agent).toEqual({
-      residentBytes: 6e7,
-      eventLoopLagP99Ms: 2,
-      reconnects: 0,
-      unconfirmedBytes: expect.any(Number),
-    });
+    expect((await connection.next("report")).report.pressure).toBe("warning");
   });
 
   test("learns of another engine by a new hello", async () => {
@@ -488,12 +481,8 @@ describe("the scheduler", () => {
     bench.timing.advance(10_000);
     await first.closed;
     await bench.advanceUntil(100, () => bench.scheduler.connections === 2);
-    const again = await bench.scheduler.accept();
-    const hello = await again.welcome();
+    const hello = await (await bench.scheduler.accept()).welcome();
     expect(hello.machine.engine).toBe("scripted 2");
-    expect(hello.report.agent?.reconnects).toBe(0);
-    await bench.advanceUntil(1_000, () => again.frames.some(({ kind }) => kind === "report"));
-    expect((await again.next("report")).report.agent?.reconnects).toBe(1);
   });
 
   test("can warm a model that the node has, never a cloud's, and have it drain", async () => {
