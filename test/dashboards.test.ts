@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { createMetrics } from "@coop/metrics";
 import { expect, test } from "vitest";
 import { dashboards } from "../grafana/dashboards/dashboards.ts";
+import { metricsPage } from "../grafana/metrics-page.ts";
 
 const grafana = join(import.meta.dirname, "..", "grafana");
 
@@ -14,6 +15,11 @@ test("the committed dashboards are those that the code builds", async () => {
   for (const [name, text] of dashboards()) {
     expect(committed.get(name), `${name} is not up to date: npm run dashboards`).toBe(text);
   }
+});
+
+test("the page of metrics says what the code says", async () => {
+  const page = await readFile(join(grafana, "..", "docs", "metrics.md"), "utf8");
+  expect(page, "docs/metrics.md is not up to date: npm run dashboards").toBe(metricsPage());
 });
 
 test("every metric that a dashboard or an alert asks for exists, and every one of ours is shown somewhere", async () => {

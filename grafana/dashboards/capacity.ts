@@ -8,6 +8,7 @@ import {
   SECONDS,
   series,
   TOKENS,
+  TOKENS_PER_HOUR,
   TOKENS_PER_SECOND,
 } from "./panel.ts";
 
@@ -75,7 +76,7 @@ export const capacity = dashboard(
       unit: COUNT,
       width: 4,
       limits: { amber: 20, red: 200 },
-      queries: [{ expr: "max(coop_queue_depth_jobs)", legend: "waiting" }],
+      queries: [{ expr: "sum(coop_queue_depth_jobs)", legend: "waiting" }],
     }),
   )
   .withPanel(
@@ -207,14 +208,50 @@ export const capacity = dashboard(
       queries: [{ expr: "coop_node_budget_left_tokens", legend: "{{node}}, {{period}}" }],
     }),
   )
+  .withPanel(
+    series({
+      title: "Pace that lasts",
+      description:
+        "Tokens an hour that would use up what is left of each budget exactly at its period's end. A falling line: it is used faster than that.",
+      unit: TOKENS_PER_HOUR,
+      width: 12,
+      queries: [
+        {
+          expr: "coop_node_budget_left_tokens / clamp_min((coop_node_budget_ends_timestamp_seconds - time()) / 3600, 0.1)",
+          legend: "{{node}}, {{period}}",
+        },
+      ],
+    }),
+  )
+  .withPanel(
+    series({
+      title: "Price of a token",
+      description:
+        "What placement reckons one token of a node's budget to be worth, in seconds of a job's time. Where it rises, jobs go elsewhere if that costs them less.",
+      unit: SECONDS,
+      width: 12,
+      queries: [{ expr: "coop_node_token_price_seconds", legend: "{{node}}" }],
+    }),
+  )
   .withRow(new RowBuilder("Where the queue waits"))
   .withPanel(
     series({
-      title: "Jobs waiting",
-      description: "Jobs without a node.",
+      title: "Jobs waiting by tier",
+      description: "Stacked: jobs without a node, by the tier that they ask for.",
       unit: COUNT,
-      width: 8,
-      queries: [{ expr: "max(coop_queue_depth_jobs)", legend: "waiting" }],
+      width: 12,
+      stacked: true,
+      queries: [{ expr: "sum by (tier) (coop_queue_depth_jobs)", legend: "{{tier}}" }],
+    }),
+  )
+  .withPanel(
+    series({
+      title: "Oldest job that waits",
+      description:
+        "For how long the job that has waited longest has waited by now. It falls when that job is placed; a line that only rises shows a tier that nothing serves.",
+      unit: SECONDS,
+      width: 12,
+      queries: [{ expr: "max by (tier) (coop_queue_oldest_wait_seconds)", legend: "{{tier}}" }],
     }),
   )
   .withPanel(
@@ -222,7 +259,7 @@ export const capacity = dashboard(
       title: "Wait by tier, p50",
       description: "Half of the jobs that asked for the tier waited no longer than this for a node.",
       unit: SECONDS,
-      width: 8,
+      width: 12,
       queries: [
         {
           expr: "histogram_quantile(0.5, sum by (le, tier) (rate(coop_queue_wait_seconds_bucket[15m])))",
@@ -236,7 +273,7 @@ export const capacity = dashboard(
       title: "Wait by tier, p95",
       description: "95 of 100 jobs that asked for the tier waited no longer than this for a node.",
       unit: SECONDS,
-      width: 8,
+      width: 12,
       queries: [
         {
           expr: "histogram_quantile(0.95, sum by (le, tier) (rate(coop_queue_wait_seconds_bucket[15m])))",

@@ -1,9 +1,12 @@
 import { RowBuilder } from "@grafana/grafana-foundation-sdk/dashboard";
-import { bars, COUNT, dashboard, figure, RATIO, series, TOKENS } from "./panel.ts";
+import { bars, COUNT, dashboard, figure, RATIO, SECONDS, series, TOKENS } from "./panel.ts";
 
 const USED_SHARE = "coop_member_quota_used_tokens / (coop_member_quota_limit_tokens > 0)";
 /** What each member was charged in an hour. A new month begins at 0, hence no negative steps. */
 const CHARGED_HOURLY = "clamp_min(delta(coop_member_quota_used_tokens[1h]), 0)";
+
+/** What charges too much at first comes back at a job's end, hence no negative steps. */
+const SERVICE_HOURLY = "clamp_min(delta(coop_member_service_reference_seconds[1h]), 0)";
 
 /** Quotas, and how evenly the fleet's work is spread over members. Members appear by their id. */
 export const members = dashboard(
@@ -78,6 +81,25 @@ export const members = dashboard(
       width: 12,
       stacked: true,
       queries: [{ expr: CHARGED_HOURLY, legend: "{{member}}" }],
+    }),
+  )
+  .withPanel(
+    series({
+      title: "Service had in an hour, by member",
+      description:
+        "What fairness is reckoned by: the work that the fleet did for a member, over the member's weight, as the seconds that one reference machine would take for it. Members who wait at the same time get about the same.",
+      unit: SECONDS,
+      width: 12,
+      queries: [{ expr: SERVICE_HOURLY, legend: "{{member}}" }],
+    }),
+  )
+  .withPanel(
+    series({
+      title: "Service had, by member",
+      description: "The same since the scheduler began to lead; a new leader begins at 0.",
+      unit: SECONDS,
+      width: 12,
+      queries: [{ expr: "coop_member_service_reference_seconds", legend: "{{member}}" }],
     }),
   )
   .withPanel(

@@ -4,7 +4,19 @@ import {
   VariableRefresh,
   VariableSort,
 } from "@grafana/grafana-foundation-sdk/dashboard";
-import { bars, COUNT, dashboard, figure, RATIO, series, TOKENS, TOKENS_PER_SECOND } from "./panel.ts";
+import {
+  bars,
+  BYTES,
+  COUNT,
+  dashboard,
+  figure,
+  RATIO,
+  SECONDS,
+  series,
+  TOKENS,
+  TOKENS_PER_HOUR,
+  TOKENS_PER_SECOND,
+} from "./panel.ts";
 
 const NODE = '{node="$node"}';
 
@@ -138,6 +150,18 @@ export const nodes = dashboard(
   )
   .withPanel(
     series({
+      title: "Models loaded an hour",
+      description:
+        "Times an hour that each model was brought into memory. Many: the node has too little of it for what it is asked.",
+      unit: COUNT,
+      width: 12,
+      queries: [
+        { expr: `sum by (model) (increase(coop_node_model_loads_total${NODE}[1h]))`, legend: "{{model}}" },
+      ],
+    }),
+  )
+  .withPanel(
+    series({
       title: "Models that do not work",
       description:
         "1 while a model fails its health check and gets no jobs. `agent models` on the machine says why.",
@@ -223,14 +247,79 @@ export const nodes = dashboard(
     series({
       title: "Pace",
       description:
-        "Share of the budget that is left, divided by the share of the period that is left: above 1 there is more than a steady pace needs, below 1 less.",
-      unit: RATIO,
+        "Tokens an hour that it serves, and those that would use up the budget exactly at its period's end. Above that line for long, the budget is spent early.",
+      unit: TOKENS_PER_HOUR,
       width: 12,
       queries: [
+        { expr: `sum(rate(coop_node_tokens_total${NODE}[15m])) * 3600`, legend: "served" },
         {
-          expr: `(coop_node_budget_left_tokens{node="$node", period="day"} / (coop_node_budget_limit_tokens > 0)) / clamp_min((coop_node_budget_ends_timestamp_seconds{node="$node", period="day"} - time()) / 86400, 0.001)`,
-          legend: "day",
+          expr: `coop_node_budget_left_tokens${NODE} / clamp_min((coop_node_budget_ends_timestamp_seconds${NODE} - time()) / 3600, 0.1)`,
+          legend: "lasts the {{period}}",
         },
       ],
+    }),
+  )
+  .withPanel(
+    series({
+      title: "Share of the budget left",
+      description: "What is neither used nor held, of the budget of the day and of the month.",
+      unit: RATIO,
+      width: 12,
+      max: 1,
+      queries: [
+        {
+          expr: `coop_node_budget_left_tokens${NODE} / (coop_node_budget_limit_tokens${NODE} > 0)`,
+          legend: "{{period}}",
+        },
+      ],
+    }),
+  )
+  .withPanel(
+    series({
+      title: "Price of a token",
+      description:
+        "What placement reckons one token of the budget to be worth, in seconds of a job's time: it keeps tokens for the jobs that need this machine.",
+      unit: SECONDS,
+      width: 12,
+      queries: [{ expr: `coop_node_token_price_seconds${NODE}`, legend: "price" }],
+    }),
+  )
+  .withRow(new RowBuilder("Its agent"))
+  .withPanel(
+    series({
+      title: "Memory of the agent",
+      description: "Resident memory of the agent's own process; the engine and its models are not in it.",
+      unit: BYTES,
+      width: 6,
+      queries: [{ expr: `coop_agent_resident_memory_bytes${NODE}`, legend: "resident" }],
+    }),
+  )
+  .withPanel(
+    series({
+      title: "Event loop lag of the agent, p99",
+      description: "How late its process is. Much of it: the machine is too busy for what it serves.",
+      unit: SECONDS,
+      width: 6,
+      queries: [{ expr: `coop_agent_event_loop_lag_p99_seconds${NODE}`, legend: "p99" }],
+    }),
+  )
+  .withPanel(
+    series({
+      title: "Connections made anew",
+      description:
+        "Since the agent started. Each step is a connection that broke: Wi-Fi, sleep, the server's restart.",
+      unit: COUNT,
+      width: 6,
+      queries: [{ expr: `coop_agent_reconnects${NODE}`, legend: "reconnects" }],
+    }),
+  )
+  .withPanel(
+    series({
+      title: "Output not confirmed",
+      description:
+        "Output that the agent keeps until the server has it: rises while the connection is away or slow.",
+      unit: BYTES,
+      width: 6,
+      queries: [{ expr: `coop_agent_unconfirmed_output_bytes${NODE}`, legend: "kept" }],
     }),
   );

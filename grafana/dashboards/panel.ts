@@ -52,6 +52,7 @@ interface Shown {
 
 export const TOKENS = "short";
 export const TOKENS_PER_SECOND = "suffix: tok/s";
+export const TOKENS_PER_HOUR = "suffix: tok/h";
 export const SECONDS = "s";
 export const RATIO = "percentunit";
 export const COUNT = "short";

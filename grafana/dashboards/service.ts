@@ -143,6 +143,16 @@ export const service = dashboard(
     }),
   )
   .withPanel(
+    figure({
+      title: "Redis answers",
+      description: "1 while Redis answers. At 0 members get 503, and fleet and quotas are missing here.",
+      unit: COUNT,
+      width: 4,
+      limits: { amber: 1, red: 0.5 },
+      queries: [{ expr: "min(coop_store_reachable)", legend: "answers" }],
+    }),
+  )
+  .withPanel(
     series({
       title: "Time of one decision",
       description: "Of the dispatcher, for one event.",
