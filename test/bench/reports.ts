@@ -43,13 +43,16 @@ export async function reportRow(client: BenchClient): Promise<Row> {
   const month = monthBefore(new Date());
   const chargedTokens = await seed(cluster, members, month);
 
+  const path = `/admin/statement?month=${month}`;
+  const statement = await fetchJson(cluster, path, statementSchema);
+  if (statement.usage.chargedTokens !== chargedTokens || statement.members.length < MEMBERS)
+    throw new Error(`the report says ${statement.usage.chargedTokens}, not ${chargedTokens}`);
+  /** What comes is not read field by field: that would hold up the other requests of this very process. */
   const report = async (): Promise<number> => {
     const beganMs = performance.now();
-    const statement = await fetchJson(cluster, `/admin/statement?month=${month}`, statementSchema);
-    const tookMs = performance.now() - beganMs;
-    if (statement.usage.chargedTokens !== chargedTokens || statement.members.length < MEMBERS)
-      throw new Error(`the report says ${statement.usage.chargedTokens}, not ${chargedTokens}`);
-    return tookMs;
+    const text = await fetchText(cluster, path);
+    if (!text.includes(`"chargedTokens":${chargedTokens}`)) throw new Error("a report says something else");
+    return performance.now() - beganMs;
   };
   const target = coopTarget(cluster.url, caller.key);
   let turn = 0;
@@ -60,7 +63,6 @@ export async function reportRow(client: BenchClient): Promise<Row> {
     await fetchJson(cluster, "/v1/quota", quotaSchema, caller.key);
     return performance.now() - beganMs;
   };
-  await report();
   await atRate(REQUESTS_PER_SECOND, WINDOW_MS, ordinary);
   const measured = await measure(ordinary, report);
   const verifyBeganMs = performance.now();
@@ -112,15 +114,18 @@ async function seed(cluster: Cluster, members: readonly TestMember[], month: str
 
 const monthBefore = (now: Date): string => dayBefore(`${now.toISOString().slice(0, 7)}-01`).slice(0, 7);
 
-async function fetchJson<T>(
+const fetchJson = async <T>(
   cluster: Cluster,
   path: string,
   schema: { parse(value: unknown): T },
   key?: string,
-): Promise<T> {
+): Promise<T> => schema.parse(JSON.parse(await fetchText(cluster, path, key)));
+
+async function fetchText(cluster: Cluster, path: string, key?: string): Promise<string> {
   const response = await cluster.request(path, key === undefined ? {} : { key });
-  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-  return schema.parse(await response.json());
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${text}`);
+  return text;
 }
 
 function rowOf({ aloneMs, besideMs, reportsMs }: Measured, verifyMs: number): Row {
