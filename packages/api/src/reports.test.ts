@@ -159,6 +159,29 @@ test("members who ask at once share what is read of the others", async () => {
   expect(seen.length).toBeLessThan(20 + 3 * 20);
 });
 
+test("however many reports are made at once, one member is read at a time", async () => {
+  let reading = 0;
+  let most = 0;
+  const scripted = scriptedUsage([]);
+  world = await createWorld({
+    replace: () => ({
+      usage: {
+        month: async (member, month) => {
+          reading += 1;
+          most = Math.max(most, reading);
+          await new Promise((resolve) => setImmediate(resolve));
+          reading -= 1;
+          return scripted.month(member, month);
+        },
+      },
+    }),
+  });
+  const months = ["2025-11", "2025-12", "2026-01", "2026-02", "2026-03"];
+  const answers = await Promise.all(months.map(async (month) => admin(`/statement?month=${month}`)));
+  expect(answers.map(({ status }) => status)).toEqual(months.map(() => 200));
+  expect(most).toBe(1);
+});
+
 describe("rendered", () => {
   const EVIL = `<script>alert("x")</script>|=1+1`;
   /** Bob is called something that is markup, a formula and a table's cell border. */
