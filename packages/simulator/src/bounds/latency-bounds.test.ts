@@ -1,10 +1,14 @@
 import { createSeededRandom } from "@coop/core/testing";
 import { describe, expect, test } from "vitest";
 import { buildSimFleet, buildSimJob } from "../testing/builders.ts";
-import type { SimFleet } from "../world/fleet.ts";
+import { greedySjf } from "../policies/greedy-sjf.ts";
+import { leastLoadedBySpeed } from "../policies/least-loaded-by-speed.ts";
+import { metricsOf } from "../run/metrics.ts";
+import type { SimFleet, SimNode } from "../world/fleet.ts";
 import type { SimJob } from "../world/job.ts";
 import { createMachine } from "../world/machine.ts";
 import { bestUnloadedS } from "../world/unloaded.ts";
+import { runWorld } from "../world/world.ts";
 import { latencyBounds } from "./latency-bounds.ts";
 
 const fleet = buildSimFleet();
@@ -27,6 +31,21 @@ function workload(count: number, gapS: number, seed: number): SimJob[] {
     const chance = random.next();
     const tier = chance < 0.6 ? "edge" : chance < 0.9 ? "local-small" : "local-large";
     return { ...job, spec: { ...job.spec, target: { kind: "tier" as const, tier } } };
+  });
+}
+
+/** The same as turns of conversations, of whose prompts a cache may hold what was said before. */
+function conversations(count: number, gapS: number): SimJob[] {
+  const said = new Map<number, number>();
+  return workload(count, gapS, 9).map((job) => {
+    const conversation = job.index % 40;
+    const saidTokens = said.get(conversation) ?? 0;
+    said.set(conversation, Math.max(saidTokens, job.promptTokens + job.outputTokens));
+    return {
+      ...job,
+      prefix: { kind: "conversation", conversation },
+      sharedTokens: Math.min(saidTokens, job.promptTokens - 1),
+    };
   });
 }
 
@@ -89,6 +108,26 @@ describe("latency bounds", () => {
     const jobs = workload(150, 0.2, 3);
     const less = boundsOf(jobs, { nodes: fleet.nodes.slice(0, 1) });
     expect(boundsOf(jobs).meanLatencyS.least).toBeLessThan(less.meanLatencyS.least);
+  });
+
+  const worlds: readonly [what: string, change: (node: SimNode) => SimNode][] = [
+    ["take turns", (node) => node],
+    ["share one batch", (node) => ({ ...node, interference: 0.15 })],
+    ["grow hot", (node) => ({ ...node, cooling: { lostWhenHot: 0.3, timeConstantS: 200 } })],
+    ["have many slots", (node) => ({ ...node, slots: 8, modelMemoryBytes: 400e9 })],
+  ];
+  test.for(worlds)("are not beaten on machines that %s, by any policy", ([, change]) => {
+    const changed = { nodes: fleet.nodes.map(change) };
+    for (const gapS of [0.6, 3]) {
+      const jobs = conversations(120, gapS);
+      for (const policy of [greedySjf, leastLoadedBySpeed]) {
+        const run = runWorld({ fleet: changed, jobs, policy, seed: 1, untilS: null });
+        const { meanLatencyS, meanSlowdown } = metricsOf(run);
+        const bounds = latencyBounds(changed, jobs, run.bestS);
+        expect(meanLatencyS).toBeGreaterThanOrEqual(bounds.meanLatencyS.least);
+        expect(meanSlowdown).toBeGreaterThanOrEqual(bounds.meanSlowdown.least);
+      }
+    }
   });
 
   test.for([0, 0.5, 2, 10])("are not beaten when jobs come %s s apart", (gapS) => {

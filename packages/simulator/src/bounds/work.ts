@@ -25,21 +25,43 @@ const mayServe = (spec: JobSpec, node: SimNode, model: SimModel): boolean =>
   model.residentBytes <= node.modelMemoryBytes &&
   holdTokens(spec) <= Math.min(node.tokensPerDay ?? Infinity, node.tokensPerMonth ?? Infinity);
 
-/**
- * Least time of the machine that a job takes, seconds: what of its prompt no cache could hold, and its part of a
- * batch that fills every slot.
- */
-export const leastWorkS = (place: SimPlace, job: SimJob): number =>
-  prefillMs(place.model.capacity, job.promptTokens - job.sharedTokens) / 1000 +
-  partOfBatch(place) * decodeAloneS(place.model.capacity, job.promptTokens, job.outputTokens);
+/** What a job takes at a place, with the machine to itself, seconds. */
+export interface Need {
+  /** What of its prompt no cache could hold. */
+  readonly prefillS: number;
+  readonly decodeS: number;
+}
+
+export const needAt = ({ model: { capacity } }: SimPlace, job: SimJob): Need => ({
+  prefillS: prefillMs(capacity, job.promptTokens - job.sharedTokens) / 1000,
+  decodeS: decodeAloneS(capacity, job.promptTokens, job.outputTokens),
+});
+
+/** Least time of the machine that a job takes, seconds: its prompt, and its part of a batch that fills every slot. */
+export function leastWorkS(place: SimPlace, job: SimJob): number {
+  const { prefillS, decodeS } = needAt(place, job);
+  return prefillS + batchPart(place, place.node.slots) * decodeS;
+}
 
 /**
- * With `k` in a batch each generation runs at `1 / (1 + e (k - 1))` of its speed, so that a batch does most when
- * it fills every slot. Where models share a batch, the least of their factors and of the interference holds for all.
+ * Part of its time alone that a generation takes of the machine in a batch of `size`: each of `k` runs at
+ * `1 / (1 + e (k - 1))` of its speed.
  */
-function partOfBatch({ node, model }: SimPlace): number {
+export const batchPart = (place: SimPlace, size: number): number =>
+  (countedPart(place) * (1 + batchFactorOf(place) * (size - 1))) / size;
+
+/**
+ * `e`, at most 1: a batch that makes its members slower still is never needed. Where models share a batch, the least of
+ * their factors and of the interference holds for all.
+ */
+export function batchFactorOf({ node, model }: SimPlace): number {
   const factors = node.models.map(({ capacity }) => capacity.batchFactor.value);
   const own = model.capacity.batchFactor.value;
-  const factor = node.interference < 1 ? Math.min(node.interference, ...factors) : own;
-  return Math.min(1, (1 + factor * (node.slots - 1)) / node.slots);
+  return Math.min(1, node.interference < 1 ? Math.min(node.interference, ...factors) : own);
 }
+
+/**
+ * Part of a machine's time that is counted: where prompts and models share a batch they get, of all mixes, at most
+ * 0.8 % more than the whole of it.
+ */
+export const countedPart = ({ node }: SimPlace): number => (node.interference < 1 ? 0.99 : 1);
