@@ -1,6 +1,8 @@
+import type { AddressInfo } from "node:net";
 import { DEFAULT_SETTINGS } from "@coop/core";
 import type { JobId } from "@coop/core";
 import { createdJoinTokenSchema, erasureViewSchema, jobViewSchema, problemSchema } from "@coop/protocol";
+import { serve } from "@hono/node-server";
 import { beforeEach, describe, expect, test } from "vitest";
 import { eventually } from "./testing/eventually.ts";
 import { CANARY, chatBody, createWorld, jobIdOf } from "./testing/world.ts";
@@ -121,6 +123,40 @@ describe("a co-op that keeps nothing", () => {
     await gone(jobIdOf(first));
     const again = await world.post("/v1/chat/completions", chatBody(), { headers });
     expect([again.status, problemSchema.parse(await again.json()).error.code]).toEqual([410, "output_gone"]);
+  });
+
+  test("does so over a socket too, and keeps an answer whose connection broke", async () => {
+    const server = await new Promise<ReturnType<typeof serve>>((resolve) => {
+      const listening = serve({ fetch: world.app.fetch, port: 0, hostname: "127.0.0.1" }, () =>
+        resolve(listening),
+      );
+    });
+    const { port } = server.address() as AddressInfo;
+    const post = async (body: object, signal: AbortSignal): Promise<Response> =>
+      fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${world.ada.key}` },
+        body: JSON.stringify(body),
+        signal,
+      });
+    const stays = new AbortController();
+    for (const stream of [false, true]) {
+      const answer = await post(chatBody({ stream }), stays.signal);
+      expect(await answer.text()).toMatch(/Hej/);
+      await gone(jobIdOf(answer));
+    }
+
+    const goes = new AbortController();
+    world.onAdmitted(async (spec) => {
+      const attempt = await world.start(spec);
+      await attempt.say("Hej");
+    });
+    const broken = await post(chatBody({ stream: true }), goes.signal);
+    const job = jobIdOf(broken);
+    goes.abort();
+    await world.until(job, ({ state }) => state.state === "cancelled");
+    await new Promise((resolve) => server.close(resolve));
+    expect(await kept(job)).toBe(true);
   });
 
   test("says nothing of it in a log", async () => {
