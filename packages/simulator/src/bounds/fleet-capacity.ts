@@ -16,8 +16,10 @@ import type { SimPlace } from "./work.ts";
  * evenly over its day or month.
  */
 
-/** Groups by the relation of prompt to output, of the jobs that the same places may serve. */
+/** Groups by the relation of prompt to output, of the jobs that the same places may serve; fewer for a large program. */
 const RELATIONS = 8;
+const FEW_RELATIONS = 3;
+const MANY_NODES = 40;
 const DAY_S = 86_400;
 const MONTH_S = 30 * DAY_S;
 
@@ -42,7 +44,7 @@ export function fleetCapacity(fleet: SimFleet, jobs: readonly SimJob[], overS = 
   }
   const classes: FluidClass[] = [];
   for (const { places, alike } of byPlaces.values()) {
-    for (const part of byRelation(alike))
+    for (const part of byRelation(alike, groups.length > MANY_NODES ? FEW_RELATIONS : RELATIONS))
       classes.push(classOf(`${targetOf(part)} ${classes.length + 1}`, part, places, firsts, jobs.length));
   }
   const groupOf = fleet.nodes.map((node) => groups.findIndex(({ members }) => members.includes(node)));
@@ -93,14 +95,14 @@ function budgetTokensPerSecond({ tokensPerDay, tokensPerMonth }: SimNode): numbe
 }
 
 /** Equal parts in the order of prompt to output. */
-function byRelation(alike: readonly SimJob[]): SimJob[][] {
+function byRelation(alike: readonly SimJob[], parts: number): SimJob[][] {
   const relation = ({ promptTokens, sharedTokens, outputTokens }: SimJob): number =>
     (promptTokens - sharedTokens) / Math.max(1, outputTokens);
   const sorted = alike.toSorted((one, other) => relation(one) - relation(other));
-  const size = Math.ceil(sorted.length / RELATIONS);
-  const parts: SimJob[][] = [];
-  for (let from = 0; from < sorted.length; from += size) parts.push(sorted.slice(from, from + size));
-  return parts;
+  const size = Math.ceil(sorted.length / parts);
+  const divided: SimJob[][] = [];
+  for (let from = 0; from < sorted.length; from += size) divided.push(sorted.slice(from, from + size));
+  return divided;
 }
 
 function targetOf([first]: readonly SimJob[]): string {
