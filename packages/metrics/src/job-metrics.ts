@@ -1,6 +1,6 @@
 import { Counter, Histogram } from "prom-client";
 import type { Registry } from "prom-client";
-import { FAILURE_CLASSES } from "@coop/core";
+import { FAILURE_CLASSES, TIERS } from "@coop/core";
 import type { Tier } from "@coop/core";
 
 const OUTCOMES = ["succeeded", "failed", "cancelled", "expired"] as const;
@@ -55,6 +55,8 @@ export function createJobMetrics(registry: Registry): JobMetrics {
     buckets: waitSeconds,
     registers,
   });
+  // Zero is said from the start: of what was never there, nobody can tell that it stands still.
+  for (const histogram of [wait, first]) for (const tier of TIERS) histogram.zero({ tier });
   for (const outcome of OUTCOMES) jobs.inc({ outcome }, 0);
   for (const failure of FAILURE_CLASSES) retries.inc({ failure }, 0);
   return {
