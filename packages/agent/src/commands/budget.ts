@@ -3,7 +3,7 @@ import { autoTokensPerDay, limitTokens } from "../owner/auto-budget.ts";
 import type { OwnerBudget } from "../owner/auto-budget.ts";
 import { servingSecondsPerDay } from "../owner/serving-hours.ts";
 import { changeSettings, readSettings } from "../owner/settings-file.ts";
-import type { SettingsChange } from "../owner/settings-file.ts";
+import type { SettingsChange } from "../owner/settings-yaml.ts";
 import { readBudgetLimit, readBudgetShare } from "../owner/settings.ts";
 import type { OwnerSettings } from "../owner/settings.ts";
 import type { AgentStatus } from "../status.ts";

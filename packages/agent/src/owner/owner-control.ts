@@ -6,7 +6,8 @@ import { allowsModel } from "./allowed-models.ts";
 import { isPaused, PAUSE_FILE, readPause } from "./pause.ts";
 import type { Pause } from "./pause.ts";
 import { isServing, localWeekMinute, nextChangeMs } from "./serving-hours.ts";
-import { parseSettings, readSettingsText, SETTINGS_FILE } from "./settings-file.ts";
+import { readSettingsText, understandSettings } from "./settings-file.ts";
+import { SETTINGS_FILE } from "./settings.ts";
 import type { OwnerSettings } from "./settings.ts";
 
 /** What the owner wants of the machine now, kept up with their file and their pauses while the agent runs. */
@@ -64,7 +65,7 @@ export async function startOwnerControl(deps: OwnerControlDeps): Promise<OwnerCo
     const latest = await readSettingsText(home);
     if (latest === text) return null;
     if (latest === null) return `${SETTINGS_FILE} is gone`;
-    const parsed = parseSettings(latest);
+    const parsed = await understandSettings(latest);
     if (parsed.kind === "problem") return parsed.problem;
     text = latest;
     settings = { ...parsed.settings.owner, ...overrides };
@@ -100,8 +101,9 @@ export async function startOwnerControl(deps: OwnerControlDeps): Promise<OwnerCo
     const found = [await orProblem(readSettings()), await orProblem(readPauseAgain())];
     tellProblem(found.filter((one) => one !== null).join("\n") || null);
     if (closed) return;
-    turnLater();
-    if (stateOf() !== before) onChange();
+    const changed = stateOf() !== before;
+    if (changed || (hoursTurnMs !== null && hoursTurnMs <= timing.now())) turnLater();
+    if (changed) onChange();
   };
   /** One reading at a time. */
   const readNext = (): Promise<void> => (reads = reads.then(readAgain));

@@ -92,8 +92,10 @@ function joined(spans: readonly Span[]): Span[] {
 }
 
 /** Of an average day, the seconds in which it serves. */
-export const servingSecondsPerDay = ({ spans }: ServingHours): number =>
-  (spans.reduce((sum, { from, to }) => sum + to - from, 0) * 60) / 7;
+export const servingSecondsPerDay = (hours: ServingHours): number => (minutesOf(hours) * 60) / 7;
+
+const minutesOf = ({ spans }: ServingHours): number =>
+  spans.reduce((sum, { from, to }) => sum + to - from, 0);
 
 /** @param weekMinute minutes since Monday 00:00 */
 export const isServing = ({ spans }: ServingHours, weekMinute: number): boolean =>
@@ -101,13 +103,14 @@ export const isServing = ({ spans }: ServingHours, weekMinute: number): boolean 
 
 /**
  * When the hours next begin or end, ms since the Unix epoch; null when they never do. Minute by minute, because a
- * change of summer time skips or repeats some.
+ * change of summer time skips or repeats some; a week of them takes some milliseconds.
  */
 export function nextChangeMs(
   hours: ServingHours,
   nowMs: number,
   weekMinuteOf: (atMs: number) => number,
 ): number | null {
+  if (minutesOf(hours) === WEEK) return null;
   const isNow = isServing(hours, weekMinuteOf(nowMs));
   const firstMs = Math.floor(nowMs / MINUTE_MS + 1) * MINUTE_MS;
   for (let atMs = firstMs; atMs <= nowMs + (WEEK + DAY) * MINUTE_MS; atMs += MINUTE_MS)

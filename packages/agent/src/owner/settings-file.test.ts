@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { changeSettings, ensureSettingsFile, parseSettings, readSettings } from "./settings-file.ts";
+import { changeSettings, ensureSettingsFile, readSettings, understandSettings } from "./settings-file.ts";
+import { parseSettings } from "./settings-yaml.ts";
 import { SETTINGS_TEMPLATE } from "./settings.ts";
 import type { AgentSettings } from "./settings.ts";
 
@@ -22,7 +23,10 @@ function settings(text: string): AgentSettings {
 }
 
 describe("a settings file", () => {
-  test("that was never changed says what none says", () => {
+  test("that was never changed says what none says", async () => {
+    const known = await understandSettings(SETTINGS_TEMPLATE);
+    expect(known).toEqual({ kind: "settings", settings: settings(SETTINGS_TEMPLATE) });
+    expect(await understandSettings("slots: two\n")).toMatchObject({ kind: "problem" });
     const unset = {
       owner: expect.anything(),
       start: { name: null, engineUrl: null, plaintextAllowed: false },

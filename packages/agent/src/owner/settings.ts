@@ -136,6 +136,9 @@ const groupError = (issue: { readonly code?: string }): string | undefined =>
     ? "takes settings of its own, each on a line below, two spaces in"
     : undefined;
 
+/** Name of the settings' file in the agent's home. */
+export const SETTINGS_FILE = "agent.yaml";
+
 /** The whole of `agent.yaml`. */
 export const settingsSchema = z
   .strictObject(
