@@ -4,7 +4,7 @@ import { assert } from "../assert.ts";
 import { leftTokens } from "../budget/node-budget.ts";
 import type { NodeBudget } from "../budget/node-budget.ts";
 import { referenceSeconds } from "../fairness/reference.ts";
-import { FAIR_WINDOW_S } from "../fairness/window.ts";
+import { serviceGapBoundS } from "../fairness/window.ts";
 import type { ModelReport, NodeReport } from "../fleet/node.ts";
 import type { JobSpec } from "../job/job.ts";
 import { modelRefusals, nodeRefusals } from "../placement/feasible.ts";
@@ -461,7 +461,7 @@ describe("whatever happens", () => {
             const gapS = Math.abs(
               (servedS.get(asMemberId("mem_ada")) ?? 0) - (servedS.get(asMemberId("mem_bo")) ?? 0),
             );
-            expect(gapS).toBeLessThanOrEqual(FAIR_WINDOW_S + 2 * largestS);
+            expect(gapS).toBeLessThanOrEqual(serviceGapBoundS(largestS) / 2);
           }
           [running] = dispatcher.step({ kind: "attempt-ended", job: spec.id, usage });
         }

@@ -427,7 +427,7 @@ describe("fair order", () => {
   });
 
   test.each([
-    ["more than", 12_000, "mem_light"],
+    ["more than", 90_000, "mem_light"],
     ["what", 100, "mem_heavy"],
   ])(
     "after an attempt that used %s was expected, the other member goes first or not",

@@ -63,7 +63,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
   const pending = createPendingJobs({
     counters,
     outputs,
-    claimClassesOf: (kind) => usable(kind).claimClasses,
+    usableBy: (kind) => usable(kind),
   });
   /** Changes of what the fleet can serve. */
   let changes = 0;
@@ -288,7 +288,9 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       assert(model !== undefined, `${node.identity.name} has the model that was chosen`);
       assert(node.attempts.size < node.report.slots, `${node.identity.name} has a free slot`);
       const placement = explainAssigned(state, nowMs, candidate, { option, cost }, view);
+      const inPassing = view.turnOf(candidate, node) === "passing";
       pending.started(job, node);
+      counters.started(candidate.referenceS, inPassing);
       begin(spec, node, model, { startedAtMs: nowMs, outputTokens: 0, holdsTokens: true });
       const tier = node.tiers[model] ?? "edge";
       effects.push({ kind: "assign", spec, node: node.identity.id, model, tier, placement });

@@ -143,6 +143,7 @@ function turnRefusals(
   const { name } = node.identity;
   switch (turn) {
     case "its-turn":
+    case "passing":
       return [];
     case "owner-first":
       return [{ reason: "owner-first", passing: true, detail: `${name} is kept for a job of its owner` }];

@@ -1,6 +1,8 @@
 import { leftTokens } from "../budget/node-budget.ts";
+import { referenceSeconds } from "../fairness/reference.ts";
 import { FAIR_WINDOW_S, isInWindow, OVERTAKES_MAX } from "../fairness/window.ts";
 import type { FairCounters } from "../fairness/counters.ts";
+import type { ModelCapacity } from "../fleet/node.ts";
 import type { Candidate, PlacementOption } from "../placement/candidate.ts";
 import { optionsOf, weightOf } from "../placement/plan-node.ts";
 import { aloneS } from "../placement/virtual-node.ts";
@@ -31,6 +33,8 @@ export interface Gathering {
 }
 
 export interface RoundCandidate extends Candidate {
+  /** What it will be charged, about: weighted reference-seconds. */
+  readonly referenceS: number;
   readonly job: PendingJob;
   /** Nodes that are refused for earlier failures: none when no other node could serve the job. */
   readonly excludedNodes: readonly NodeId[];
@@ -64,8 +68,11 @@ export function limitsOf(usable: UsableModels): KindLimits {
 export const isWithin = (job: PendingJob, limits: KindLimits): boolean =>
   job.contextTokens <= limits.contextTokens && job.holdTokens <= limits.budgetTokens;
 
-/** `promoted`: overtaken too often, goes first. `outside`: of a member outside the window somewhere, goes last. */
-type Rank = "promoted" | "inside" | "outside";
+/**
+ * `promoted`: overtaken too often, goes first. `outside`: of a member outside the window on some node, goes last.
+ * `out`: of a member outside everywhere, goes where small jobs may pass or not at all.
+ */
+type Rank = "promoted" | "inside" | "outside" | "out";
 const RANKS: readonly Rank[] = ["promoted", "inside", "outside"];
 
 interface Admitted {
@@ -81,6 +88,8 @@ interface Admitted {
 
 /** Jobs of one kind that are added for members who are inside the window on some nodes only. */
 const SOMEWHERE_MAX = 16;
+/** Small jobs of one kind that are looked at for the passing lane. */
+const PASSING_JOBS_MAX = 8;
 /** The order counts sizes this much, for jobs of one kind. */
 const ROUGH_EXPONENT = 0.7;
 
@@ -103,7 +112,14 @@ export function gather(
   const turns = turnsOf(open, deps.counters);
   const rough = open.flatMap((kind) => admitted(kind, depth, turns, keyOf, deps));
   const nearest =
-    rough.length <= depth ? rough : rough.sort((one, other) => one.roughKey - other.roughKey).slice(0, depth);
+    rough.length <= depth
+      ? rough
+      : rough
+          .sort(
+            (one, other) =>
+              RANKS.indexOf(one.rank) - RANKS.indexOf(other.rank) || one.roughKey - other.roughKey,
+          )
+          .slice(0, depth);
   const unservable: PendingJob[] = [];
   const keyed: { readonly candidate: RoundCandidate; readonly rank: number; readonly key: number }[] = [];
   const ofOwners = new Set<RoundCandidate>();
@@ -111,9 +127,16 @@ export function gather(
     const candidate = isWithin(job, kind.limits)
       ? candidateOf(job, kind.usable, withOwn(worth, job, kind, deps), deps.outputs)
       : null;
-    if (candidate === null) unservable.push(job);
-    else keyed.push({ candidate, rank: RANKS.indexOf(rank), key: keyOf(candidate) });
-    if (candidate !== null && ofOwner) ofOwners.add(candidate);
+    if (candidate === null) {
+      unservable.push(job);
+      continue;
+    }
+    const isOutside = rank === "outside" || rank === "out";
+    const passes =
+      isOutside && candidate.referenceS <= deps.counters.passingS() && !deps.counters.floods(job.spec.member);
+    const turn = passes ? "inside" : rank;
+    if (turn !== "out") keyed.push({ candidate, rank: RANKS.indexOf(turn), key: keyOf(candidate) });
+    if (turn !== "out" && ofOwner) ofOwners.add(candidate);
   }
   const candidates = keyed
     .sort((one, other) => one.rank - other.rank || one.key - other.key)
@@ -153,22 +176,25 @@ function admitted(
   const isAdmitted = admissionTo(open, turns, deps.counters);
   const everywhere: Heap<PendingJob>[] = [];
   const somewhere: Heap<PendingJob>[] = [];
+  const nowhere: Heap<PendingJob>[] = [];
   for (const [member, heap] of kind.byMember) {
     const where = isAdmitted(member);
     if (where === "everywhere") everywhere.push(heap);
     else if (where === "somewhere") somewhere.push(heap);
+    else if (!deps.counters.floods(member)) nowhere.push(heap);
   }
   const outside = new Set(firstOf(somewhere, SOMEWHERE_MAX, smallerFirst));
-  const jobs = new Set([...firstOf(everywhere, depth, smallerFirst), ...outside]);
+  const out = new Set(deps.counters.passingS() > 0 ? firstOf(nowhere, PASSING_JOBS_MAX, smallerFirst) : []);
+  const jobs = new Set([...firstOf(everywhere, depth, smallerFirst), ...outside, ...out]);
   const oldest = kind.overtakes >= OVERTAKES_MAX ? kind.byAge.first() : undefined;
   if (oldest !== undefined && isAdmitted(oldest.spec.member) !== "nowhere") jobs.add(oldest);
   const ofOwners = new Set(deps.ownerFirst.jobsOf(kind));
-  for (const job of ofOwners) if (!jobs.has(job)) outside.add(job);
+  for (const job of ofOwners) if (!jobs.has(job) || out.has(job)) outside.add(job);
   for (const job of ofOwners) jobs.add(job);
   const worth = worthWeighing(usable);
   const keyPerSize = roughKeyPerSize(jobs, open, worth, keyOf, deps.outputs);
   return Array.from(jobs, (job) => {
-    const rank = job === oldest ? "promoted" : outside.has(job) ? "outside" : "inside";
+    const rank = job === oldest ? "promoted" : outside.has(job) ? "outside" : out.has(job) ? "out" : "inside";
     const ofOwner = ofOwners.has(job);
     const roughKey = rank === "promoted" || ofOwner ? -Infinity : keyPerSize * job.size ** ROUGH_EXPONENT;
     return { job, rank, ofOwner, kind: open, worth, roughKey };
@@ -191,13 +217,14 @@ function admissionTo(
   }
   for (const claimClass of usable.claimClasses) counters.see(claimClass, rangesS[claimClass]?.[1] ?? 0);
   return (member) => {
+    const floods = counters.floods(member);
     let inside = 0;
     let outside = 0;
     for (const claimClass of usable.claimClasses) {
       const [lowestS, highestS] = rangesS[claimClass] ?? [0, 0];
       const claimS = counters.claimS(member, claimClass);
-      if (isInWindow(claimS, highestS)) inside += 1;
-      if (!isInWindow(claimS, lowestS)) outside += 1;
+      if (isInWindow(claimS, highestS, floods)) inside += 1;
+      if (!isInWindow(claimS, lowestS, floods)) outside += 1;
     }
     if (outside === 0) return "everywhere";
     return inside > 0 ? "somewhere" : "nowhere";
@@ -230,6 +257,7 @@ export function candidateOf(
   const meanOf = outputs.meansFor(spec);
   const makeOption = optionsOf(spec, meanOf);
   let bestS = Infinity;
+  let best: ModelCapacity | null = null;
   const optionsAmong = (models: readonly UsableModel[], excluded: readonly NodeId[]): PlacementOption[] => {
     const options: PlacementOption[] = [];
     for (const { node, index } of models) {
@@ -240,7 +268,10 @@ export function candidateOf(
       if ((node.report.tokensPerMonth ?? Infinity) < job.holdTokens) continue;
       if (excluded.length > 0 && excluded.includes(node.identity.id)) continue;
       const option = makeOption(node.index, index, report);
-      bestS = Math.min(bestS, aloneS(option));
+      if (aloneS(option) < bestS) {
+        bestS = aloneS(option);
+        best = report.capacity;
+      }
       options.push(option);
     }
     return options;
@@ -254,7 +285,9 @@ export function candidateOf(
   }
   if (options.length === 0) return null;
   const outputTokens = Math.min(spec.maxOutputTokens, meanOf(""));
+  const referenceS = best === null ? 0 : referenceSeconds(best, spec.promptTokens, outputTokens);
   return {
+    referenceS: referenceS / spec.weight,
     spec,
     job,
     excludedNodes,

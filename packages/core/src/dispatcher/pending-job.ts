@@ -1,5 +1,7 @@
 import { holdTokens } from "../job/job.ts";
 import type { JobSpec } from "../job/job.ts";
+import { referenceSeconds } from "../fairness/reference.ts";
+import type { ModelCapacity } from "../fleet/node.ts";
 import type { NodeId } from "../terms.ts";
 import { contextTokensOf } from "../placement/feasible.ts";
 import { weightOf } from "../placement/plan-node.ts";
@@ -16,6 +18,8 @@ export interface PendingJob {
   readonly arrival: number;
   /** Grows with its work against its weight; only its order within a kind counts. */
   readonly size: number;
+  /** What it may be worth in the fair order, reference-seconds. */
+  readonly referenceS: number;
   readonly holdTokens: number;
   readonly contextTokens: number;
   place: PendingPlace;
@@ -43,6 +47,7 @@ export function createPendingJob(
   },
   arrival: number,
   meanOutputTokens: number,
+  capacity: ModelCapacity | null,
 ): PendingJob {
   const { spec } = waiting;
   const outputTokens = Math.min(spec.maxOutputTokens, meanOutputTokens);
@@ -50,6 +55,8 @@ export function createPendingJob(
     ...waiting,
     arrival,
     size: (spec.promptTokens * PROMPT_TOKEN_SHARE + outputTokens) / weightOf(spec),
+    referenceS:
+      capacity === null ? 0 : weightOf(spec) * referenceSeconds(capacity, spec.promptTokens, outputTokens),
     holdTokens: holdTokens(spec),
     contextTokens: contextTokensOf(spec),
     place: { state: "out" },

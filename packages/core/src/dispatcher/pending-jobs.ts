@@ -10,6 +10,7 @@ import type { JobKind } from "./job-kind.ts";
 import type { OutputLengths } from "./output-lengths.ts";
 import { createPendingJob, olderFirst } from "./pending-job.ts";
 import type { PendingJob } from "./pending-job.ts";
+import type { UsableModels } from "./usable.ts";
 
 /** Every job that waits, by kind; changed in place, and fit for a hundred thousand. */
 export interface PendingJobs {
@@ -44,10 +45,10 @@ const queueOf = (waiting: Heap<PendingJob>): TierQueue => ({
 const KINDS_MAX = 1_000;
 
 export function createPendingJobs(deps: {
-  readonly counters: Pick<FairCounters, "arrive">;
+  readonly counters: Pick<FairCounters, "arrive" | "wait">;
   readonly outputs: OutputLengths;
-  /** Claim classes of the nodes that a kind may use now. */
-  readonly claimClassesOf: (kind: JobKind) => readonly number[];
+  /** What a kind may use now. */
+  readonly usableBy: (kind: JobKind) => UsableModels;
 }): PendingJobs {
   const jobs = new Map<JobId, { readonly job: PendingJob; readonly queued: HeapEntry<PendingJob> }>();
   const byTier: Readonly<Record<Tier, Heap<PendingJob>>> = {
@@ -78,11 +79,13 @@ export function createPendingJobs(deps: {
     if (known !== undefined) byTier[job.spec.askedTier].remove(known.queued);
     jobs.delete(job.spec.id);
     if (job.place.state === "backing-off") backingOff.remove(job.place.entry);
+    else deps.counters.wait(job.spec.member, -job.referenceS);
     takeOut(job);
   };
 
   const enter = (job: PendingJob, nowMs: number): void => {
-    deps.counters.arrive(job.spec.member, deps.claimClassesOf(job.kind), nowMs);
+    deps.counters.arrive(job.spec.member, deps.usableBy(job.kind).claimClasses, nowMs);
+    deps.counters.wait(job.spec.member, job.referenceS);
     makeReady(job);
   };
 
@@ -98,10 +101,13 @@ export function createPendingJobs(deps: {
       }
       arrivals += 1;
       const meanTokens = deps.outputs.meansFor(spec)("");
+      const kind = kindOf(spec);
+      const first = deps.usableBy(kind).models[0];
       const job = createPendingJob(
-        { spec, kind: kindOf(spec), excludedNodes, notBeforeMs },
+        { spec, kind, excludedNodes, notBeforeMs },
         arrivals,
         meanTokens,
+        first?.node.report.models[first.index]?.capacity ?? null,
       );
       jobs.set(spec.id, { job, queued: byTier[spec.askedTier].push(job) });
       if (notBeforeMs > nowMs) job.place = { state: "backing-off", entry: backingOff.push(job) };

@@ -46,7 +46,7 @@ export interface PassView {
 }
 
 /** `owner-first`: the node is kept for its owner. `fair-order`: members with less go first. `share`: it has its part. */
-export type Turn = "its-turn" | "owner-first" | "fair-order" | "share";
+export type Turn = "its-turn" | "passing" | "owner-first" | "fair-order" | "share";
 
 /** What to do with each candidate whose turn comes; `stop` ends the pass before its choice is taken. */
 export type OnTurn = (candidate: RoundCandidate, choice: Choice | null, view: PassView) => "go-on" | "stop";
@@ -114,26 +114,35 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
     nowMs,
   });
   const gathering = gather(state.kinds.values(), depth, pass.key, { ...state, ownerFirst });
-  const turnOf = ({ spec: { member } }: RoundCandidate, node: FleetNode): Turn => {
+  const turnOf = ({ spec: { member }, referenceS }: RoundCandidate, node: FleetNode): Turn => {
     if (node.identity.owner === member) return "its-turn";
     if (ownerFirst.isKeptFrom(member, node)) return "owner-first";
-    if (!gathering.turns.isInside(member, node)) return "fair-order";
+    if (!gathering.turns.isInside(member, node)) {
+      return gathering.turns.mayPass(member, node, referenceS) ? "passing" : "fair-order";
+    }
     return hasItsShare(state, gathering.turns, member, node) ? "share" : "its-turn";
   };
   let kept = false;
+  const mayStart = (candidate: RoundCandidate, node: FleetNode): boolean => {
+    const turn = turnOf(candidate, node);
+    return turn === "its-turn" || turn === "passing";
+  };
   // What started earlier in the pass may have taken what was left of a budget.
-  const mayUse = (candidate: RoundCandidate, index: number): boolean => {
-    const node = state.nodeAt(index);
+  const mayWait = (candidate: RoundCandidate, node: FleetNode): boolean => {
     if (leftTokens(node.budget) < candidate.job.holdTokens) return false;
     const turn = turnOf(candidate, node);
     if (turn === "owner-first") kept = true;
-    return turn === "its-turn" || turn === "fair-order";
+    return turn !== "owner-first" && turn !== "share";
   };
   const choose = (candidate: RoundCandidate): Choice | null => {
-    const choice = pass.choose(candidate, (node) => mayUse(candidate, node));
-    if (choice === null || !choice.cost.startsNow) return choice;
-    const isItsTurn = turnOf(candidate, state.nodeAt(choice.option.node)) === "its-turn";
-    return isItsTurn ? choice : { ...choice, cost: { ...choice.cost, startsNow: false } };
+    const best = pass.choose(candidate, (index) => mayWait(candidate, state.nodeAt(index)));
+    if (best === null || !best.cost.startsNow) return best;
+    if (mayStart(candidate, state.nodeAt(best.option.node))) return best;
+    // Nobody who goes first wants the node now, so that waiting for it could last for ever.
+    return pass.choose(candidate, (index) => {
+      const node = state.nodeAt(index);
+      return mayWait(candidate, node) && mayStart(candidate, node);
+    });
   };
   const view = { pass, gathering, turnOf, sawKeptNode: () => kept };
   const { candidates } = gathering;
@@ -163,8 +172,8 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
  * R5. A member whose attempts in flight may yet come to a window more than they were charged takes no more than half
  *     of a node's slots, rounded up, while another inside the window waits for it.
  */
-function hasItsShare(state: RoundState, turns: Turns, member: MemberId, node: FleetNode): boolean {
-  if (state.counters.overrunS(member) <= FAIR_WINDOW_S) return false;
+function hasItsShare({ counters }: RoundState, turns: Turns, member: MemberId, node: FleetNode): boolean {
+  if (counters.overrunS(member) <= FAIR_WINDOW_S) return false;
   let running = 0;
   for (const { spec } of node.attempts.values()) if (spec.member === member) running += 1;
   return running >= Math.ceil(node.report.slots / 2) && turns.isContended(member, node);

@@ -1,5 +1,5 @@
 import type { FairCounters } from "../fairness/counters.ts";
-import { isInWindow } from "../fairness/window.ts";
+import { isInWindow, mayPass } from "../fairness/window.ts";
 import type { MemberId } from "../terms.ts";
 import type { FleetNode } from "./fleet.ts";
 import type { JobKind } from "./job-kind.ts";
@@ -11,6 +11,8 @@ export interface Turns {
   readonly leastS: (node: FleetNode) => number;
   /** Whether a member is inside the fair order's window on a node. */
   readonly isInside: (member: MemberId, node: FleetNode) => boolean;
+  /** Whether a job of a member outside the window is small enough to pass those inside. */
+  readonly mayPass: (member: MemberId, node: FleetNode, referenceS: number) => boolean;
   /** Whether another member waits for a node and is inside the window there. */
   readonly isContended: (member: MemberId, node: FleetNode) => boolean;
 }
@@ -20,10 +22,13 @@ type WaitingKind = { readonly kind: JobKind; readonly usable: UsableModels };
 export function turnsOf(waiting: readonly WaitingKind[], counters: FairCounters): Turns {
   const leastS = leastClaims(waiting, counters);
   const isInside = (member: MemberId, node: FleetNode): boolean =>
-    isInWindow(counters.claimS(member, node.claimClass), leastS(node));
+    isInWindow(counters.claimS(member, node.claimClass), leastS(node), counters.floods(member));
   return {
     leastS,
     isInside,
+    mayPass: (member, node, referenceS) =>
+      referenceS <= counters.passingS() &&
+      mayPass(counters.claimS(member, node.claimClass), leastS(node), counters.floods(member)),
     isContended(member, node) {
       for (const { kind } of waiting) {
         if (kind.modelsFor(node).length === 0) continue;

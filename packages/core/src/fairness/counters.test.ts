@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { asMemberId } from "../terms.ts";
 import { createFairCounters } from "./counters.ts";
 import { referenceSeconds } from "./reference.ts";
-import { FAIR_WINDOW_S, isInWindow, RETURN_CREDIT_S } from "./window.ts";
+import { FAIR_WINDOW_S, isInWindow, PASSING_SHARE } from "./window.ts";
 
 const ada = asMemberId("mem_ada");
 const bo = asMemberId("mem_bo");
@@ -23,14 +23,13 @@ describe("fair counters", () => {
     expect(counters.claimS(ada, STUDIO) - counters.claimS(bo, STUDIO)).toBe(20);
   });
 
-  test("who comes back is lifted to a window below those who waited meanwhile, and no further", () => {
+  test("who comes back is lifted to those who waited meanwhile", () => {
     const counters = createFairCounters();
     for (const member of [ada, bo]) counters.arrive(member, [STUDIO], NOON);
     counters.charge(ada, 1, 1_000, at(STUDIO));
     counters.see(STUDIO, counters.claimS(ada, STUDIO));
     counters.arrive(bo, [STUDIO], NOON + MINUTE);
-    expect(counters.claimS(ada, STUDIO) - counters.claimS(bo, STUDIO)).toBe(RETURN_CREDIT_S);
-    expect(isInWindow(counters.claimS(bo, STUDIO), counters.claimS(ada, STUDIO))).toBe(true);
+    expect(counters.claimS(ada, STUDIO) - counters.claimS(bo, STUDIO)).toBe(0);
   });
 
   test("who was served lately is not put forward by coming again", () => {
@@ -73,7 +72,7 @@ describe("fair counters", () => {
     counters.arrive(bo, [STUDIO], NOON);
     counters.charge(bo, 1, 10, at(STUDIO));
     expect(counters.claimS(bo, PI) - counters.claimS(cy, PI)).toBe(10);
-    expect(counters.claimS(ada, STUDIO) - counters.claimS(bo, STUDIO)).toBe(RETURN_CREDIT_S - 10);
+    expect(counters.claimS(ada, STUDIO) - counters.claimS(bo, STUDIO)).toBe(-10);
   });
 
   test("who had much on the large node is not kept from the small one for it", () => {
@@ -83,6 +82,34 @@ describe("fair counters", () => {
     counters.arrive(bo, [PI], NOON);
     counters.arrive(ada, [PI], NOON + MINUTE);
     expect(counters.claimS(ada, PI)).toBe(counters.claimS(bo, PI));
+  });
+
+  test("who has far more waiting than all others goes only where nobody else inside waits", () => {
+    const counters = createFairCounters();
+    for (const member of [ada, bo]) counters.arrive(member, [STUDIO], NOON);
+    counters.wait(ada, 400);
+    counters.wait(bo, 60);
+    expect([counters.floods(ada), counters.floods(bo)]).toEqual([true, false]);
+    counters.charge(ada, 1, 1, at(STUDIO));
+    expect(isInWindow(counters.claimS(ada, STUDIO), counters.claimS(bo, STUDIO), counters.floods(ada))).toBe(
+      false,
+    );
+    counters.wait(bo, 60);
+    expect(counters.floods(ada)).toBe(false);
+    expect(isInWindow(counters.claimS(ada, STUDIO), counters.claimS(bo, STUDIO), counters.floods(ada))).toBe(
+      true,
+    );
+  });
+
+  test("the passing lane is earned by what starts in its turn, and used up", () => {
+    const counters = createFairCounters();
+    const most = counters.passingS();
+    counters.started(6, true);
+    expect(counters.passingS()).toBe(most - 6);
+    counters.started(5, false);
+    expect(counters.passingS()).toBe(most - 6 + 5 * PASSING_SHARE);
+    counters.started(1_000, false);
+    expect(counters.passingS()).toBe(most);
   });
 
   test("service that was not had is given back", () => {

@@ -1,6 +1,6 @@
 import type { MemberService } from "../fleet/node.ts";
 import type { MemberId } from "../terms.ts";
-import { RETURN_CREDIT_S } from "./window.ts";
+import { FLOOD_FACTOR, FLOOD_S_MIN, PASSING_S_MAX, PASSING_SHARE } from "./window.ts";
 
 /**
  * Service received per member, in reference-seconds over the member's weight, and what it counts for where.
@@ -9,13 +9,12 @@ import { RETURN_CREDIT_S } from "./window.ts";
  * class, plus a lift of the member's own in that class: its claim there is `served + lift`, and the least claim goes
  * first. The level of a class is the highest least claim that was seen among those who waited for it.
  *
- * F1. Absence saves nothing up: who comes to wait for a class is lifted to a window below its level. So it goes
- *     before those who were served meanwhile, for a window and no more.
+ * F1. Absence saves nothing up: who comes to wait for a class is lifted to its level.
  * F2. Work elsewhere costs no claim: who had nothing to do with a class for ten minutes starts there as a newcomer
- *     does, a window below its level, also when it had more in other classes. Whoever can use a small node only
- *     keeps its place there whatever happens on large ones, and a single job for a large node costs no claim on
- *     the small one.
- * F3. Service is charged at dispatch as expected, raised while an output grows beyond that, and put right at the end.
+ *     does, at its level, also when it had more in other classes. Whoever can use a small node only keeps its place
+ *     there whatever happens on large ones, and a single job for a large node costs no claim on the small one.
+ * F3. Service is charged at dispatch as expected, raised while an output grows beyond that, and put right at the
+ *     end; of an attempt that was cancelled, as far as it came.
  */
 export interface FairCounters {
   /** A job of the member comes to wait for the given classes. */
@@ -33,8 +32,16 @@ export interface FairCounters {
   readonly overrunS: (member: MemberId) => number;
   /** What the member had as it counts in a class, reference-seconds; less goes first. */
   readonly claimS: (member: MemberId, claimClass: number) => number;
+  /** Reference-seconds that may start now for members outside the window: in the passing lane. */
+  readonly passingS: () => number;
+  /** Something started: in the passing lane, which it uses up, or in its turn, which earns a part of it. */
+  readonly started: (referenceS: number, inPassing: boolean) => void;
   /** What each member had in all, wherever, weighted reference-seconds. */
   readonly served: () => readonly MemberService[];
+  /** A job of the member comes to wait, or with a negative number leaves: what it may be worth, reference-seconds. */
+  readonly wait: (member: MemberId, referenceS: number) => void;
+  /** Whether far more work of the member waits than of all others together. */
+  readonly floods: (member: MemberId) => boolean;
   /** Tells the least claim of those who wait for a class now. */
   readonly see: (claimClass: number, leastS: number) => void;
 }
@@ -42,6 +49,7 @@ export interface FairCounters {
 interface Account {
   servedS: number;
   overrunS: number;
+  waitingS: number;
   /** By claim class. */
   readonly claims: (Claim | undefined)[];
 }
@@ -58,12 +66,14 @@ const FORGOTTEN_MS = 600_000;
 export function createFairCounters(): FairCounters {
   const accounts = new Map<MemberId, Account>();
   const levelsS: (number | undefined)[] = [];
+  let passingS = PASSING_S_MAX;
+  let allWaitingS = 0;
 
-  const entryS = (claimClass: number): number => (levelsS[claimClass] ?? 0) - RETURN_CREDIT_S;
+  const entryS = (claimClass: number): number => levelsS[claimClass] ?? 0;
   const accountOf = (member: MemberId): Account => {
     const known = accounts.get(member);
     if (known !== undefined) return known;
-    const made: Account = { servedS: 0, overrunS: 0, claims: [] };
+    const made: Account = { servedS: 0, overrunS: 0, waitingS: 0, claims: [] };
     accounts.set(member, made);
     return made;
   };
@@ -99,7 +109,19 @@ export function createFairCounters(): FairCounters {
       const account = accountOf(member);
       return account.servedS + claimOf(account, claimClass).liftS;
     },
+    passingS: () => passingS,
+    started(referenceS, inPassing) {
+      passingS = Math.min(PASSING_S_MAX, passingS + (inPassing ? -referenceS : PASSING_SHARE * referenceS));
+    },
     served: () => Array.from(accounts, ([member, { servedS }]) => ({ member, referenceS: servedS })),
+    wait(member, referenceS) {
+      accountOf(member).waitingS += referenceS;
+      allWaitingS += referenceS;
+    },
+    floods(member) {
+      const waitingS = accounts.get(member)?.waitingS ?? 0;
+      return waitingS > FLOOD_FACTOR * (allWaitingS - waitingS) + FLOOD_S_MIN;
+    },
     see(claimClass, leastS) {
       levelsS[claimClass] = Math.max(levelsS[claimClass] ?? 0, leastS);
     },

@@ -1,34 +1,54 @@
 /**
  * The fair order's window: on each node, a member may start a job while its claim is less than `FAIR_WINDOW_S` above
  * the least claim of those who wait for that node. Fairness is claimed per node, so that a member who waits for a
- * large machine holds nobody back from a small one.
+ * large machine holds nobody back from a small one. Three rules go with it:
  *
- * How far two members can drift apart. Let U be the window, and F the most that the attempts which one member has
- * in flight may come to in all. Let two members, u and v, wait for the same nodes from t1 to t2, and let W be what
- * each has had. A claim is W plus the part of the charges in flight that was not had yet, between -F and F, plus a
- * lift that stands still while its member waits.
+ * - The passing lane. Most jobs are small and little of the work, so that holding small ones back behind large ones
+ *   helps nobody. A part of the service, earned by what starts in its turn, is open to small jobs of members outside
+ *   the window, up to a wider one.
+ * - Floods. A member of whom far more waits than of all others together goes where nobody else inside the window
+ *   waits, and has no lane. Whatever the others ask for, it is little against such a queue.
+ * - Overtaking. A job that was overtaken too often goes first, if its member is inside the window.
  *
- *   At u's last start before t2: claim(u) < claim(v) + U, so from there on W(u) grows by F at most.
- *   At t1: claim(v) <= claim(u) + 2U + F. For v started last while it was less than U above the least, which took
- *   it to U + F above that at most, and whoever comes anew enters U below it.
- *   Hence W(u) - W(v) grows from t1 to t2 by less than (U + F) + (2U + F), and 2F for what was charged and not yet
- *   had at either end: less than 3U + 4F.
+ * How far two members can drift apart. Let P be the wider window, and F the most that the attempts which one member
+ * has in flight may come to in all. Let two members, u and v, wait for the same nodes from t1 to t2, and let W be
+ * what each has had. A claim is W plus the part of the charges in flight that was not had yet, between -F and F,
+ * plus a lift that stands still while its member waits.
+ *
+ *   At u's last start before t2: claim(u) < claim(v) + P, so from there on W(u) grows by F at most.
+ *   At t1: claim(v) <= claim(u) + P + F, for v started last while it was less than P above the least, and whoever
+ *   comes anew is lifted to the least.
+ *   Hence W(u) - W(v) grows from t1 to t2 by less than (P + F) + (P + F), and 2F for what was charged and not yet
+ *   had at either end: less than 2P + 4F.
  *
  * So nobody starves: where n members wait for a node, its owner aside, one of them gets its turn at the latest when
- * each of the others had 3U + 4F more. A member who always waits gets its share of every class but for that much.
+ * each of the others had 2P + 4F more. What owners have on their own nodes is theirs, and outside the bound.
  */
-export const FAIR_WINDOW_S = 60;
+export const FAIR_WINDOW_S = 300;
 
-/** Who comes to wait starts this far below those who wait already: they had what they had while it was away. */
-export const RETURN_CREDIT_S = FAIR_WINDOW_S;
+/** Part of the service that is open to small jobs of members outside the window. */
+export const PASSING_SHARE = 0.4;
+/** The most that the passing lane may start at once, reference-seconds. */
+export const PASSING_S_MAX = 10;
+/** Nobody passes who is this far above the least claim. */
+export const PASSING_WINDOW_S = 600;
+
+/** A member floods with this many times the work of all others that waits, and more. */
+export const FLOOD_FACTOR = 4;
+/** A flood is at least this much more than the work of the others, reference-seconds. */
+export const FLOOD_S_MIN = 60;
 
 /** After this many younger jobs started where a job could have, it goes first. */
 export const OVERTAKES_MAX = 224;
 
-export const isInWindow = (claimS: number, leastS: number): boolean => claimS < leastS + FAIR_WINDOW_S;
+export const isInWindow = (claimS: number, leastS: number, floods: boolean): boolean =>
+  floods ? claimS <= leastS : claimS < leastS + FAIR_WINDOW_S;
+
+export const mayPass = (claimS: number, leastS: number, floods: boolean): boolean =>
+  !floods && claimS < leastS + PASSING_WINDOW_S;
 
 /**
  * The most that the weighted services of two members may drift apart while both wait for the same nodes,
  * reference-seconds; `inFlightS` is the most that the attempts of one of them came to at one time.
  */
-export const serviceGapBoundS = (inFlightS: number): number => 3 * FAIR_WINDOW_S + 4 * inFlightS;
+export const serviceGapBoundS = (inFlightS: number): number => 2 * PASSING_WINDOW_S + 4 * inFlightS;
