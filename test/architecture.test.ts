@@ -1,8 +1,11 @@
 import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, matchesGlob } from "node:path";
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import suites from "../vitest.config.ts";
 import { allowedPackages } from "./architecture/arrows.ts";
 import { findings } from "./architecture/findings.ts";
+import browserSuite from "./browser/vitest.config.ts";
 
 const root = join(import.meta.dirname, "..");
 const files = globSync(["packages/*/src/**/*.ts", "test/**/*.ts"], { cwd: root }).map((path) => ({
@@ -23,9 +26,15 @@ test("every package has its arrows, and source to hold to them", () => {
   }
 });
 
-test("every test file is in a folder that a suite of vitest.config.ts runs", () => {
-  const suites = /^(packages\/[^/]+\/src\/|test\/(contract|e2e|kills)\/|test\/[^/]+$)/;
-  const strays = files.filter(({ path }) => path.endsWith(".test.ts") && !suites.test(path));
+const suiteSchema = z.object({ test: z.object({ include: z.array(z.string()).min(1) }) });
+const suitesSchema = z.object({ test: z.object({ projects: z.array(suiteSchema) }) });
+
+test("every test file is one that `npm test` or `npm run test:browser` runs", () => {
+  const run = [...suitesSchema.parse(suites).test.projects, suiteSchema.parse(browserSuite)];
+  const included = run.flatMap((suite) => suite.test.include);
+  const strays = files.filter(
+    ({ path }) => path.endsWith(".test.ts") && !included.some((glob) => matchesGlob(path, glob)),
+  );
   expect(strays.map(({ path }) => path)).toEqual([]);
 });
 
