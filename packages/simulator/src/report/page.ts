@@ -97,7 +97,7 @@ function capacitySection(data: ReportData): string {
   return [
     "<section><h2>What the fleet could serve</h2>",
     `<p>At most ${jobsPerSecond.toPrecision(3)} jobs a second of this mix: load 1. Work counts as divisible at will, in `,
-    `full batches, with every model in memory.${unservable}</p>`,
+    `full batches, with every model in memory and no prompt in a cache.${unservable}</p>`,
     capacityTable(data),
     "</section>",
   ].join("\n");

@@ -36,6 +36,8 @@ export interface SeedRun {
   readonly metrics: RunMetrics;
   readonly bounds: LatencyBounds;
   readonly capacity: FleetCapacity;
+  /** Requests that no node of the fleet could ever serve. */
+  readonly leftOut: number;
 }
 
 /** @param onRun is told before each run how many are done, of how many. */
@@ -48,7 +50,7 @@ export function conduct(
   let done = 0;
   for (const load of loads) {
     for (const seed of seeds) {
-      const { jobs, capacity } = atLoad(fleet, jobsOf(seed, load), load);
+      const { jobs, capacity, leftOut } = atLoad(fleet, jobsOf(seed, load), load);
       let bounds: LatencyBounds | null = null;
       for (const policy of policies) {
         onRun(done, all, `${policy.name} at load ${load}`);
@@ -57,7 +59,7 @@ export function conduct(
         const key = cellKey(policy, load);
         const known = runsOf.get(key) ?? [];
         runsOf.set(key, known);
-        known.push({ seed, run, metrics: metricsOf(run), bounds, capacity });
+        known.push({ seed, run, metrics: metricsOf(run), bounds, capacity, leftOut });
         done += 1;
       }
     }

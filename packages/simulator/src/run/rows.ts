@@ -15,6 +15,8 @@ export interface Row {
   readonly utilisation: Readonly<Record<string, number>>;
   readonly jobs: number;
   readonly completed: number;
+  /** Requests of the workload that no node could ever serve, and that are no jobs of the run. */
+  readonly leftOut: number;
   readonly belowTier: number;
   readonly fairnessGapS: number;
   readonly memberEvenness: number;
@@ -58,6 +60,7 @@ export function rowOf({ policy, load, runs }: Cell): Row {
       names.map((name) => [name, over(({ utilisation }) => utilisation[name] ?? 0)]),
     ),
     jobs: mean(runs.map(({ run }) => run.jobs.length)),
+    leftOut: mean(runs.map(({ leftOut }) => leftOut)),
     completed: over((metrics) => metrics.completed),
     belowTier: over((metrics) => metrics.belowTier),
     fairnessGapS: over((metrics) => metrics.fairnessGapS),

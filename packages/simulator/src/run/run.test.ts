@@ -78,6 +78,16 @@ describe("a simulation", () => {
     }
   });
 
+  test("leaves out what no node could ever serve, and says how much that is", async () => {
+    const args = ["--jobs", "80", "--seeds", "1", "--policy", "greedy-fifo"];
+    const [row] = await rowsOf(...args, "--without", "mac-studio", "--mix", "40/40/20");
+    expect(row?.leftOut).toBeGreaterThan(3);
+    expect([row?.completed, row?.jobs]).toEqual([80 - (row?.leftOut ?? 0), 80 - (row?.leftOut ?? 0)]);
+    expect(row === undefined ? "" : tableOf([row])).toContain(`left out: ${row?.leftOut} requests`);
+    const none = rowsOf(...args, "--without", "mac-studio", "--mix", "0/0/1");
+    await expect(none).rejects.toThrow(/No node of this fleet can serve/);
+  });
+
   test.each([
     [["--policy", "best"], /no policy "best".*greedy-sjf/],
     [["--trace", "/nowhere/t.csv"], /nowhere.*cannot be read/],

@@ -1,10 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { OperationalError } from "@coop/core";
-import { fleetCapacity } from "../bounds/fleet-capacity.ts";
 import { buildFleet, seedFleet } from "../fleets/fleet.ts";
 import { parseFleet } from "../fleets/fleet-file.ts";
 import { parseTrace } from "../traces/trace.ts";
-import { dress, schedule } from "../workload/jobs.ts";
+import { dress } from "../workload/jobs.ts";
 import type { DressedJob, Dressing } from "../workload/jobs.ts";
 import { USUAL_MEMBERS } from "../workload/members.ts";
 import type { Request } from "../workload/request.ts";
@@ -14,6 +13,7 @@ import type { SimFleet } from "../world/fleet.ts";
 import type { PolicyMaker } from "../world/policy.ts";
 import { conduct } from "./experiment.ts";
 import type { Cell } from "./experiment.ts";
+import { servableOf } from "./load.ts";
 import type { SimulateOptions } from "./options.ts";
 import { POLICIES } from "./policies.ts";
 
@@ -71,8 +71,9 @@ function jobsOf(
   };
   const dressed = dress(requestsOf(seed, options.jobs), dressing, seed);
   if (options.hours === null) return dressed;
-  const { jobsPerSecond } = fleetCapacity(fleet, schedule(dressed, 1));
-  const count = Math.max(2, Math.ceil(load * jobsPerSecond * options.hours * 3600));
+  const { servable, capacity } = servableOf(fleet, dressed);
+  const rate = (load * capacity.jobsPerSecond * dressed.length) / Math.max(1, servable.length);
+  const count = Math.max(2, Math.ceil(rate * options.hours * 3600));
   return dress(requestsOf(seed, count), dressing, seed);
 }
 

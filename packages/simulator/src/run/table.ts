@@ -35,7 +35,9 @@ function blockOf(rows: readonly Row[]): string {
         `  ${row.policy}: ${node} spent ${percent(spentShare)} of ${Math.round(allowedTokens)} tokens`,
     ),
   );
-  return [title, ...aligned([header, ...lines]), ...budgets, ""].join("\n");
+  const leftOut =
+    first.leftOut > 0 ? [`  left out: ${first.leftOut} requests that no node could ever serve`] : [];
+  return [title, ...leftOut, ...aligned([header, ...lines]), ...budgets, ""].join("\n");
 }
 
 function aligned(lines: readonly (readonly string[])[]): string[] {
