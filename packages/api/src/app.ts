@@ -32,6 +32,7 @@ import { replayRoutes } from "./routes/replay.ts";
 import { anyStatement, ownStatement } from "./routes/statement.ts";
 import { anyUsage, ownUsage } from "./routes/usage.ts";
 import { settingsInForce } from "./routes/settings.ts";
+import { takeSnapshot } from "./routes/snapshots.ts";
 import { takeStock } from "./take-stock.ts";
 
 export interface Api {
@@ -79,6 +80,7 @@ export function createApi(deps: ApiDeps): Api {
   app.delete("/admin/members/:id", eraseMember(deps));
   app.route("/admin/audit", auditRoutes(deps));
   app.get("/admin/settings", settingsInForce(deps));
+  app.post("/admin/snapshots", takeSnapshot(deps));
   app.get("/admin/usage", anyUsage(reports));
   app.get("/admin/statement", anyStatement(reports));
   app.route("/admin/replay", replayRoutes({ ...deps, fleet }));

@@ -15,6 +15,7 @@ import type {
   OutputLog,
   PendingCaps,
   ServerIdentity,
+  StoreSnapshots,
   Tier,
   UsageReader,
 } from "@coop/core";
@@ -84,6 +85,7 @@ export interface ApiDeps {
   readonly audit: AuditTrail;
   readonly erasures: Erasures;
   readonly serverIdentity: ServerIdentity;
+  readonly snapshots: StoreSnapshots;
   /** The agent that this server hands to machines that join; null when it has none. */
   readonly agentPackage: AgentPackage | null;
   /** Key of the HMAC under which secrets are stored. */

@@ -14,6 +14,7 @@ import { up } from "./coop-up/up.ts";
 import { runDemo } from "./demo/demo.ts";
 import { coopHome } from "./home.ts";
 import type { Environment } from "./home.ts";
+import { addBackup } from "./backup-commands.ts";
 import { addLedger } from "./ledger-commands.ts";
 import { addQuota } from "./quota-commands.ts";
 import { addKeys, addMembers } from "./membership-commands.ts";
@@ -71,6 +72,7 @@ The key is COOP_API_KEY, else the operator's in ${home} (COOP_HOME moves it).`,
   addKeys(program, { ...deps, home });
   addReports(program, { ...deps, home });
   addLedger(program, { ...deps, home });
+  addBackup(program, { ...deps, home });
   addAudit(program, { ...deps, home });
   addSettings(program, { ...deps, home });
   addWhatIf(program, { ...deps, home });

@@ -23,3 +23,4 @@ export * from "./usage.ts";
 export * from "./statement.ts";
 export * from "./replay.ts";
 export * from "./agent-package.ts";
+export * from "./snapshot.ts";

@@ -15,6 +15,7 @@ import {
   type NodeRegistry,
   type OutputLog,
   type StorePolicy,
+  type StoreSnapshots,
   type UsageReader,
   type WakeUps,
 } from "@coop/core";
@@ -35,6 +36,7 @@ import { createOutputLog } from "./output-log.ts";
 import { createProjector, type Projector } from "./projector.ts";
 import { parseRedisAddress, type RedisAddress } from "./redis-address.ts";
 import { createScripts, type OnStep } from "./script.ts";
+import { createSnapshots } from "./snapshot.ts";
 import { createUsageReader } from "./usage.ts";
 import type { Vault } from "./vault.ts";
 import { createWakeUps } from "./wake-ups.ts";
@@ -73,6 +75,8 @@ export interface Stores extends AsyncDisposable {
   readonly projector: Projector;
   /** What the settings of Redis, as they were when it was opened, promise for a crash. */
   readonly persistence: Persistence;
+  /** Copies of what Redis holds; for a Redis on this machine. */
+  readonly snapshots: StoreSnapshots;
   /** Closes every connection. */
   close(): Promise<void>;
 }
@@ -136,6 +140,7 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
         log,
       }),
       persistence,
+      snapshots: createSnapshots(desk),
       close,
       [Symbol.asyncDispose]: close,
     };

@@ -46,7 +46,8 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const LAST_WORDS_MS = 1_000;
 const HOUR_MS = 3_600_000;
 const SHRED_EVERY_MS = HOUR_MS;
-const KEY_PREFIX = "{coop}";
+/** What the names of the co-op's keys in Redis begin with. */
+export const KEY_PREFIX = "{coop}";
 
 const systemClock: Clock = { now: () => Date.now() };
 const systemRandom: Random = { next: () => Math.random() };
@@ -110,6 +111,7 @@ export async function startServer(
         audit,
         ids,
         agentPackage: await loadAgentPackage(config.agentPackage),
+        snapshots: config.redisUrl === null ? stores.snapshots : { take: async () => null },
         pepper,
         publicUrl,
         pendingCaps: PENDING_CAPS,

@@ -12,6 +12,7 @@ export const ACTS: ReadonlyMap<string, string> = new Map([
   ["DELETE /admin/keys/:id", "keys.revoke"],
   ["POST /admin/join-tokens", "join-tokens.create"],
   ["DELETE /admin/nodes/:id", "nodes.revoke"],
+  ["POST /admin/snapshots", "store.snapshot"],
 ]);
 
 const READING: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);

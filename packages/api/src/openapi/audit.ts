@@ -56,4 +56,14 @@ export const OVERSIGHT: readonly Operation[] = [
     answers: [json("Settings", "The settings.")],
     problems: PROBLEMS,
   },
+  {
+    method: "post",
+    path: "/admin/snapshots",
+    id: "takeSnapshot",
+    group: "Administration",
+    summary: "Writes the store as of this moment into a file on the server's machine, for `coop backup`.",
+    access: "operator",
+    answers: [json("Snapshot", "Where it is.", 201)],
+    problems: PROBLEMS,
+  },
 ];

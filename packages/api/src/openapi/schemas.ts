@@ -40,6 +40,7 @@ import {
   statementSchema,
   setMemberRequestSchema,
   settingsViewSchema,
+  snapshotSchema,
   submitJobRequestSchema,
   usagePageSchema,
 } from "@coop/protocol";
@@ -92,6 +93,7 @@ export const SCHEMAS = {
   ReplayJobList: replayJobListSchema,
   RotateKeyRequest: rotateKeyRequestSchema,
   Settings: settingsViewSchema,
+  Snapshot: snapshotSchema,
   SetMemberRequest: setMemberRequestSchema,
   Statement: statementSchema,
   SubmitJobRequest: submitJobRequestSchema,

@@ -166,6 +166,7 @@ async function buildDeps(options: WorldOptions) {
     audit: createAuditTrail({ log: createMemoryAuditLog(), key: randomBytes(32), clock }),
     serverIdentity: testIdentity(),
     agentPackage: null,
+    snapshots: { take: async () => "/var/lib/coop/redis/dump.rdb" },
     leads: () => true,
     metricsToken: null,
     metricsOfMembers: true,
