@@ -27,8 +27,8 @@ export interface NodeWish {
   readonly absences?: readonly Absence[] | undefined;
 }
 
-/** Context that covers all but contrived conversations; owners set it for the work that their co-op has. */
-const USUAL_CONTEXT_TOKENS = 16_384;
+/** Context that covers all but contrived conversations. */
+export const USUAL_CONTEXT_TOKENS = 16_384;
 const LEAST_CONTEXT_TOKENS = 2_048;
 const HEAT_TIME_CONSTANT_S = 600;
 /** Published losses of fanless laptops under lasting load are 10-60 %. */
@@ -39,14 +39,23 @@ const USUAL_MODELS = ["llama3.2:3b", "qwen3:8b", "qwen3:32b"];
 const TWO_SLOTS_FROM = 60e9;
 const FOUR_SLOTS_FROM = 300e9;
 
-/** @throws OperationalError `unknown-model`, `model-too-large` */
-export function buildNode(index: number, wish: NodeWish): SimNode {
+/**
+ * @param wantedContextTokens context that the co-op's work needs; a node whose wish names none gets it as far as its
+ * models still fit into memory at once, and what is usual at least.
+ * @throws OperationalError `unknown-model`, `model-too-large`
+ */
+export function buildNode(
+  index: number,
+  wish: NodeWish,
+  wantedContextTokens = USUAL_CONTEXT_TOKENS,
+): SimNode {
   const { machine, name } = wish;
   const slots = wish.slots ?? usualSlots(machine);
   const modelMemoryBytes = machine.memoryBytes * machine.modelMemoryShare;
-  const contextTokens = wish.contextTokens ?? USUAL_CONTEXT_TOKENS;
-  const room: Room = { slots, modelMemoryBytes, contextTokens };
-  const models = wish.models?.map((model) => sizedModel(wish, model, room)) ?? usualModels(wish, room);
+  const usual: Room = { slots, modelMemoryBytes, contextTokens: wish.contextTokens ?? USUAL_CONTEXT_TOKENS };
+  const names = wish.models ?? usualModels(wish, usual);
+  const room = wish.contextTokens === undefined ? widened(wish, names, usual, wantedContextTokens) : usual;
+  const models = names.map((model) => sizedModel(wish, model, room));
   return {
     index,
     id: asNodeId(`node_${String(index).padStart(4, "0")}`),
@@ -75,17 +84,23 @@ function coolingOf({ machine, lostWhenHot }: NodeWish): Cooling {
 }
 
 /** As many as fit at once with their whole context, the smallest at least. */
-function usualModels(wish: NodeWish, room: Room): SimModel[] {
-  const [smallest = "", ...larger] = USUAL_MODELS;
-  const models = [sizedModel(wish, smallest, room)];
-  let leftBytes = room.modelMemoryBytes - (models[0]?.residentBytes ?? 0);
-  for (const name of larger) {
-    if (residentBytes(modelRow(wish, name), room.contextTokens, room) > leftBytes) continue;
-    const model = sizedModel(wish, name, room);
-    models.push(model);
-    leftBytes -= model.residentBytes;
+function usualModels(wish: NodeWish, room: Room): string[] {
+  const names: string[] = [];
+  for (const name of USUAL_MODELS) {
+    if (names.length === 0 || fitAtOnce(wish, [...names, name], room)) names.push(name);
   }
-  return models;
+  return names;
+}
+
+const fitAtOnce = (wish: NodeWish, names: readonly string[], room: Room): boolean =>
+  names.reduce((sum, name) => sum + residentBytes(modelRow(wish, name), room.contextTokens, room), 0) <=
+  room.modelMemoryBytes;
+
+/** The room with twice the context, and again, up to what is wanted, while the models fit at once. */
+function widened(wish: NodeWish, names: readonly string[], room: Room, wantedTokens: number): Room {
+  const wider = { ...room, contextTokens: room.contextTokens * 2 };
+  if (room.contextTokens >= wantedTokens || !fitAtOnce(wish, names, wider)) return room;
+  return widened(wish, names, wider, wantedTokens);
 }
 
 interface Room {

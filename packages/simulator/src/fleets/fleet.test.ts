@@ -62,6 +62,14 @@ describe("a fleet", () => {
     expect([gpu?.absences, gpu?.cooling.lostWhenHot]).toEqual([[{ fromS: 5, untilS: 9 }], 0.1]);
   });
 
+  test("gets the context that its work needs, as far as its models fit at once", () => {
+    const contexts = (wantedTokens?: number) =>
+      buildFleet(seedFleet(), unchanged, wantedTokens).nodes.map(({ models }) => models[0]?.contextTokens);
+    expect(contexts()).toEqual([16_384, 16_384, 16_384]);
+    expect(contexts(20_000)).toEqual([32_768, 16_384, 32_768]);
+    expect(contexts(1_000_000)).toEqual([32_768, 16_384, 32_768]);
+  });
+
   test.each([
     ["{", /is not JSON/],
     [`{"nodes": []}`, /nodes/],

@@ -27,8 +27,15 @@ export interface FleetChanges {
   readonly add: readonly { readonly profile: string; readonly count: number }[];
 }
 
-/** @throws OperationalError `unknown-node`, `empty-fleet`, `unknown-profile` and those of `buildNode` */
-export function buildFleet(wishes: readonly NodeWish[], { without, add }: FleetChanges): SimFleet {
+/**
+ * @param wantedContextTokens context that the work needs, for nodes that name none.
+ * @throws OperationalError `unknown-node`, `empty-fleet`, `unknown-profile` and those of `buildNode`
+ */
+export function buildFleet(
+  wishes: readonly NodeWish[],
+  { without, add }: FleetChanges,
+  wantedContextTokens?: number,
+): SimFleet {
   let kept = wishes;
   for (const name of without) {
     const left = kept.filter((wish) => wish.name !== name && wish.machine.profile !== name);
@@ -44,5 +51,5 @@ export function buildFleet(wishes: readonly NodeWish[], { without, add }: FleetC
   });
   const all = [...kept, ...added];
   if (all.length === 0) throw new OperationalError("empty-fleet", "No node is left in the fleet.");
-  return { nodes: all.map((wish, index) => buildNode(index, wish)) };
+  return { nodes: all.map((wish, index) => buildNode(index, wish, wantedContextTokens)) };
 }

@@ -14,6 +14,7 @@ import type { PolicyMaker } from "../world/policy.ts";
 import { conduct } from "./experiment.ts";
 import type { Cell } from "./experiment.ts";
 import { servableOf } from "./load.ts";
+import { quantile } from "./metrics.ts";
 import type { SimulateOptions } from "./options.ts";
 import { POLICIES } from "./policies.ts";
 
@@ -29,8 +30,8 @@ export async function simulate(
 ): Promise<Simulation> {
   const wishes =
     options.fleet === "seed" ? seedFleet() : parseFleet(await textOf(options.fleet), options.fleet);
-  const fleet = buildFleet(wishes, options);
   const requestsOf = await requestSource(options);
+  const fleet = buildFleet(wishes, options, contextFor(requestsOf(1, options.jobs)));
   const cells = conduct(
     {
       fleet,
@@ -76,6 +77,16 @@ function jobsOf(
   const count = Math.max(2, Math.ceil(rate * options.hours * 3600));
   return dress(requestsOf(seed, count), dressing, seed);
 }
+
+/** Owners set the context for the work that their co-op has: for all but the longest hundredth of its requests. */
+function contextFor(requests: readonly Request[]): number {
+  const lengths = requests.map(({ promptTokens, outputTokens }) => promptTokens + outputTokens);
+  lengths.sort((one, other) => one - other);
+  return quantile(lengths, 0.99) * CONTEXT_MARGIN;
+}
+
+/** Prompts are estimated from their bytes, and outputs may be longer than they turn out. */
+const CONTEXT_MARGIN = 1.5;
 
 /** @throws OperationalError `unknown-policy` */
 function chosenPolicies(names: readonly string[]): readonly PolicyMaker[] {

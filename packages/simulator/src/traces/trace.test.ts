@@ -66,6 +66,15 @@ describe("a trace", () => {
     expect(requests[3]?.prefix).toEqual({ kind: "blocks", blocks: [1, 2, 4, 5, 7] });
   });
 
+  test("of blocks joins no conversations that only begin alike", () => {
+    const line = (timestamp: number, blocks: number[]) =>
+      JSON.stringify({ timestamp, input_length: 512 * blocks.length, output_length: 5, hash_ids: blocks });
+    const text = [line(0, [1]), line(1, [1, 2, 3, 4]), line(2, [1, 5, 6, 7]), line(3, [1, 8, 9, 10])].join(
+      "\n",
+    );
+    expect(new Set(parseTrace(text, "a.jsonl").map(({ session }) => session)).size).toBe(3);
+  });
+
   test("of blocks may leave them out", () => {
     const [only] = parseTrace('{"timestamp": 5, "input_length": 7, "output_length": 8}\n', "a.jsonl");
     expect(only).toMatchObject({ atS: 0, promptTokens: 7, outputTokens: 8, prefix: null, session: null });
