@@ -152,6 +152,7 @@ describe("a node that was declared dead", () => {
     const back = await join(server, key, { ...hello, running: [say.running(1)] });
     expect(back.welcome.running).toMatchObject([{ verdict: "abandon", job: first }]);
     expect(await back.take("budget")).toMatchObject({ day: { usedTokens: 0, heldTokens: HOLD } });
+    await expect.poll(published).toMatchObject({ connected: true, budget: { dayLeftTokens: 500 } });
     expect(await isWaiting(second)).toBe(true);
     expect((await account()).day).toEqual({ usedTokens: 0, heldTokens: HOLD });
 
@@ -166,6 +167,25 @@ describe("a node that was declared dead", () => {
     expect(coop.settlements(first)).toEqual(["node-settled", "succeeded"]);
     expect(await coop.account()).toEqual({ usedTokens: 430, heldTokens: 0 });
   });
+});
+
+test("a node that comes back without the attempt that it was given is charged with all that was set aside for it", async () => {
+  await start("UTC", 500);
+  const hello = { report: buildNodeReport({ tokensPerDay: HOLD }) };
+  const agent = await join(server, key, hello);
+  const job = await coop.submit({ attachment: "detached" });
+  const say = wordsOf(await agent.take("assign"));
+  agent.send(say.accepted());
+  agent.send(say.output(1, "x".repeat(8), 8));
+  await agent.take("ack");
+  await agent.drop();
+  await expect.poll(() => isWaiting(job), { timeout: 5_000 }).toBe(true);
+  const back = await join(server, key, hello);
+  expect(await back.take("budget")).toMatchObject({ day: { usedTokens: HOLD, heldTokens: 0 } });
+  back.send(say.done(1, { promptTokens: 200, outputTokens: 8 }));
+  await back.take("settled", job);
+  expect((await account()).day).toEqual({ usedTokens: HOLD, heldTokens: 0 });
+  expect(await isWaiting(job)).toBe(true);
 });
 
 describe("a budget", () => {
@@ -218,8 +238,12 @@ describe("a budget", () => {
     const timeZone = new Date().getUTCHours() >= 11 ? "Pacific/Kiritimati" : "Pacific/Niue";
     expect(today(timeZone)).not.toBe(today());
     await start(timeZone);
-    const agent = await join(server, key);
+    const agent = await join(server, key, { report: buildNodeReport({ tokensPerDay: 5_000 }) });
     await serve(agent, await coop.submit(), { promptTokens: 200, outputTokens: 20 });
+    report(agent, { tokensPerDay: 5_000, power: "battery" });
+    await expect
+      .poll(published)
+      .toMatchObject({ report: { power: "battery" }, budget: { dayLeftTokens: 4_780 } });
     expect((await account(today(timeZone))).day.usedTokens).toBe(220);
     expect((await account(today())).day.usedTokens).toBe(0);
     expect((await agent.take("budget")).day.endsMs).toBe(createCalendar(timeZone).dayEndsMs(Date.now()));
