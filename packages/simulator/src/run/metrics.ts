@@ -14,7 +14,10 @@ export interface RunMetrics {
   readonly utilisation: Readonly<Record<string, number>>;
   readonly completed: number;
   readonly belowTier: number;
+  /** Largest difference in service between two members while both waited for the same, reference-seconds. */
   readonly fairnessGapS: number;
+  /** What the dispatcher keeps it below. */
+  readonly fairnessBoundS: number;
   /** Jain's index of the members' mean slowdowns: 1 when all wait alike. */
   readonly memberEvenness: number;
   readonly lostAttempts: number;
@@ -67,6 +70,7 @@ export function metricsOf(run: WorldRun): RunMetrics {
     completed: latencies.length,
     belowTier,
     fairnessGapS: run.fairness.backloggedGapS,
+    fairnessBoundS: run.fairness.boundS,
     memberEvenness: jainIndex(Array.from(byMember.values(), mean)),
     lostAttempts: run.lostAttempts,
     loads: run.loads,

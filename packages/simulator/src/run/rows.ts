@@ -19,6 +19,10 @@ export interface Row {
   readonly leftOut: number;
   readonly belowTier: number;
   readonly fairnessGapS: number;
+  /** The largest of any seed, against the bound of that seed. */
+  readonly fairnessGapOfBound: number;
+  /** What the dispatcher's fair order keeps the gap below; other policies keep to no bound. */
+  readonly fairnessBoundS: number;
   readonly memberEvenness: number;
   readonly lostAttempts: number;
   readonly cachedShare: number;
@@ -64,6 +68,8 @@ export function rowOf({ policy, load, runs }: Cell): Row {
     completed: over((metrics) => metrics.completed),
     belowTier: over((metrics) => metrics.belowTier),
     fairnessGapS: over((metrics) => metrics.fairnessGapS),
+    fairnessGapOfBound: Math.max(...runs.map(({ metrics }) => metrics.fairnessGapS / metrics.fairnessBoundS)),
+    fairnessBoundS: over((metrics) => metrics.fairnessBoundS),
     memberEvenness: over((metrics) => metrics.memberEvenness),
     lostAttempts: over((metrics) => metrics.lostAttempts),
     cachedShare: over((metrics) => metrics.cachedShare),

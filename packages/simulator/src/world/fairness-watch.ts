@@ -1,3 +1,4 @@
+import { serviceGapBoundS } from "@coop/core";
 import type { MemberId } from "@coop/core";
 import type { FairnessRun } from "./run.ts";
 
@@ -8,7 +9,10 @@ import type { FairnessRun } from "./run.ts";
 export interface FairnessWatch {
   readonly waits: (member: MemberId, jobClass: string, nowS: number) => void;
   readonly waitsNoMore: (member: MemberId, jobClass: string) => void;
-  readonly served: (member: MemberId, weightedS: number, nowS: number) => void;
+  /** An attempt starts that comes to so much service. */
+  readonly begun: (member: MemberId, weightedS: number) => void;
+  /** It ended; `served`: its member had it, else it was lost. */
+  readonly ended: (member: MemberId, weightedS: number, served: boolean, nowS: number) => void;
   readonly result: () => FairnessRun;
 }
 
@@ -29,9 +33,11 @@ export function createFairnessWatch(): FairnessWatch {
   const members: MemberId[] = [];
   const numbers = new Map<MemberId, number>();
   const servedS: number[] = [];
+  const inFlightS: number[] = [];
   const queues = new Map<string, Queue>();
   const gapOverTime: [number, number][] = [];
   let gapS = 0;
+  let mostInFlightS = 0;
 
   const numberOf = (member: MemberId): number => {
     const known = numbers.get(member);
@@ -39,6 +45,7 @@ export function createFairnessWatch(): FairnessWatch {
     numbers.set(member, members.length);
     members.push(member);
     servedS.push(0);
+    inFlightS.push(0);
     return members.length - 1;
   };
   const queueOf = (jobClass: string): Queue => {
@@ -89,13 +96,27 @@ export function createFairnessWatch(): FairnessWatch {
       const number = numberOf(member);
       queue.jobs[number] = (queue.jobs[number] ?? 0) - 1;
     },
-    served(member, weightedS, nowS) {
+    begun(member, weightedS) {
       const number = numberOf(member);
+      const ofMemberS = (inFlightS[number] ?? 0) + weightedS;
+      inFlightS[number] = ofMemberS;
+      mostInFlightS = Math.max(mostInFlightS, ofMemberS);
+    },
+    ended(member, weightedS, served, nowS) {
+      const number = numberOf(member);
+      inFlightS[number] = (inFlightS[number] ?? 0) - weightedS;
+      if (!served) return;
       servedS[number] = (servedS[number] ?? 0) + weightedS;
       const beforeS = gapS;
       for (const queue of queues.values()) drift(queue, number);
       if (gapS > beforeS) gapOverTime.push([nowS, gapS]);
     },
-    result: () => ({ members, servedS, backloggedGapS: gapS, gapOverTime }),
+    result: () => ({
+      members,
+      servedS,
+      backloggedGapS: gapS,
+      boundS: serviceGapBoundS(mostInFlightS),
+      gapOverTime,
+    }),
   };
 }

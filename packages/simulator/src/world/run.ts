@@ -47,6 +47,8 @@ export interface FairnessRun {
   readonly servedS: readonly number[];
   /** Largest difference in service between two members over a time in which both waited for the same tier. */
   readonly backloggedGapS: number;
+  /** What the dispatcher's fair order keeps it below, with what one member had in flight at most. */
+  readonly boundS: number;
   /** The same up to each moment, for a plot: [seconds, gap]. */
   readonly gapOverTime: readonly (readonly [atS: number, gapS: number])[];
 }

@@ -110,6 +110,7 @@ export function runWorld({ fleet, jobs, policy: maker, seed, untilS }: WorldOpti
     const attempt = beginAt(station, job, model, nowMs());
     stopWaiting(job);
     running += 1;
+    count(station, attempt, "begun");
     records.startS[job.index] = nowS;
     records.node[job.index] = station.node.index;
     records.model[job.index] = attempt.model;
@@ -135,6 +136,16 @@ export function runWorld({ fleet, jobs, policy: maker, seed, untilS }: WorldOpti
     fairness.waitsNoMore(job.spec.member, classOf(job));
   };
 
+  /** Service for the fair order; what owners have on their own nodes is theirs. */
+  const count = (station: Station, { job, model }: SimAttempt, what: "begun" | "served" | "lost"): void => {
+    const { member, weight } = job.spec;
+    const capacity = station.node.models[model]?.capacity;
+    if (station.node.owner === member || capacity === undefined) return;
+    const weightedS = referenceSeconds(capacity, job.promptTokens, job.outputTokens) / weight;
+    if (what === "begun") fairness.begun(member, weightedS);
+    else fairness.ended(member, weightedS, what === "served", nowS);
+  };
+
   const finish = (station: Station, attempt: SimAttempt): void => {
     const { job } = attempt;
     const { promptTokens, outputTokens } = job;
@@ -149,8 +160,7 @@ export function runWorld({ fleet, jobs, policy: maker, seed, untilS }: WorldOpti
     if (station.live.running === 0) station.record.idle(nowS);
     station.reports.learn(attempt);
     live.outputs.learn(job.spec, model.name, outputTokens);
-    const servedS = referenceSeconds(model.capacity, promptTokens, outputTokens) / job.spec.weight;
-    fairness.served(job.spec.member, servedS, nowS);
+    count(station, attempt, "served");
     tell({ kind: "attempt-ended", job: job.spec.id, usage: { promptTokens, outputTokens } });
   };
 
@@ -192,6 +202,7 @@ export function runWorld({ fleet, jobs, policy: maker, seed, untilS }: WorldOpti
       settleAt(station, attempt, attempt.job.promptTokens, nowMs());
       running -= 1;
       lostAttempts += 1;
+      count(station, attempt, "lost");
       tell({ kind: "attempt-ended", job: attempt.job.spec.id, usage: null });
     }
     for (const { job } of lost) startWaiting(job);
