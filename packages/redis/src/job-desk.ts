@@ -23,10 +23,10 @@ const counted = z.enum([
 ]);
 const amount = z.number();
 const admitReply = z.union([
+  z.tuple([counted, amount, amount, amount, amount, amount, amount, amount]),
   z.tuple([z.literal("revoked")]),
   z.tuple([z.enum(["duplicate", "idempotency-conflict"]), z.string()]),
   z.tuple([z.literal("too-many-pending"), z.enum(["member", "co-op"])]),
-  z.tuple([counted, amount, amount, amount, amount, amount, amount, amount]),
 ]);
 
 const cancelReply = z.union([
