@@ -1,16 +1,12 @@
 /** The server as its operator runs it: what it refuses to start on, what it says while Redis is away, and its roles apart. */
-import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { createServer, request as forward } from "node:http";
-import type { Server } from "node:http";
-import { connect } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createdJoinTokenSchema, problemSchema } from "@coop/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startChild } from "../harness/child.ts";
 import type { Child } from "../harness/child.ts";
+import { startFront } from "../harness/front.ts";
 import { startTestRedis } from "../harness/redis.ts";
 import { startScriptedOllama } from "../harness/scripted-ollama.ts";
 
@@ -21,7 +17,6 @@ type TestRedis = Awaited<ReturnType<typeof startTestRedis>>;
 let folder: string;
 let redis: TestRedis;
 let children: Child[];
-const fronts: Server[] = [];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "coop-server-"));
   redis = await startTestRedis();
@@ -29,7 +24,6 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const child of children.toReversed()) if (child.running()) await child.stop();
-  for (const front of fronts.splice(0)) front.close();
   await redis.stop();
   await rm(folder, { recursive: true, force: true });
 });
@@ -63,7 +57,8 @@ describe("a server does not start", () => {
   });
 
   it("on a port that is taken, and leaves no Redis of its own behind", async () => {
-    const { port } = new URL((await startFront()).url);
+    await using front = await startFront();
+    const { port } = new URL(front.url);
     const server = run("packages/server/src/main.ts", [], {
       COOP_HOME: join(folder, "home"),
       COOP_CACHE: join(root, ".tools"),
@@ -99,15 +94,17 @@ it("says 503 at once while Redis is away, lives and is not ready, and serves whe
 });
 
 it("runs its roles apart behind one address: a job goes all the way through both", async () => {
-  const front = await startFront();
+  await using front = await startFront();
   await using ollama = await startScriptedOllama();
   const environment = { COOP_PUBLIC_URL: front.url };
   const [api, scheduler] = [
     startServer({ ...environment, COOP_ROLES: "api" }),
     startServer({ ...environment, COOP_ROLES: "scheduler" }),
   ];
-  [, front.api = ""] = await api.line(READY);
-  [, front.scheduler = ""] = await scheduler.line(READY);
+  const [, apiUrl = ""] = await api.line(READY);
+  const [, schedulerUrl = ""] = await scheduler.line(READY);
+  front.apis = [apiUrl];
+  front.schedulers = [schedulerUrl];
   const headers = { authorization: `Bearer ${await operatorKey()}` };
   const post = (path: string, body: object): Promise<Response> =>
     fetch(front.url + path, { method: "POST", headers, body: JSON.stringify(body) });
@@ -123,33 +120,3 @@ it("runs its roles apart behind one address: a job goes all the way through both
     .toContain("Hello there");
   for (const child of [agent, api, scheduler]) expect(await child.stop()).toBe(0);
 });
-
-/** What stands before a co-op whose roles run apart: nodes' connections to the scheduler, all else to the api. */
-async function startFront() {
-  const front = { url: "", api: "", scheduler: "" };
-  const server = createServer((incoming, response) => {
-    const { method = "GET", headers, url = "/" } = incoming;
-    const onward = forward(front.api + url, { method, headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(response);
-    });
-    incoming.pipe(onward);
-  });
-  server.on("upgrade", ({ url, rawHeaders }, socket, head) => {
-    const { hostname, port } = new URL(front.scheduler);
-    const onward = connect(Number(port), hostname);
-    const lines = [`GET ${url} HTTP/1.1`];
-    for (let at = 0; at + 1 < rawHeaders.length; at += 2)
-      lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`);
-    onward.write(`${lines.join("\r\n")}\r\n\r\n`);
-    onward.write(head);
-    onward.pipe(socket).pipe(onward);
-    socket.on("error", () => onward.destroy());
-    onward.on("error", () => socket.destroy());
-  });
-  fronts.push(server);
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  front.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return front;
-}

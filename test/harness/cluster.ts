@@ -30,6 +30,10 @@ export interface Cluster {
   readonly url: string;
   readonly operatorKey: string;
   server(): Child;
+  /** Starts another process of the co-op's server on the same data, with settings of its own. */
+  addServer(
+    environment: Readonly<Record<string, string>>,
+  ): Promise<{ readonly child: Child; readonly url: string }>;
   /** Starts the server again after it ended, on the same port and data. */
   restartServer(): Promise<void>;
   addMember(name: string): Promise<TestMember>;
@@ -75,13 +79,17 @@ export async function startCluster(
     children.push(child);
     return child;
   };
-  const startServer = async (listen: string): Promise<{ readonly child: Child; readonly url: string }> => {
+  const startServer = async (
+    listen: string,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<{ readonly child: Child; readonly url: string }> => {
     const child = start(program, [], {
       COOP_HOME: home,
       COOP_CACHE: join(root, ".tools"),
       COOP_LISTEN: listen,
       COOP_LOG_LEVEL: logLevel,
       ...environment,
+      ...more,
     });
     const [, url = ""] = await child.line(/coop server ready at (\S+)/);
     return { child, url };
@@ -135,6 +143,7 @@ export async function startCluster(
     operatorKey,
     request,
     server: () => server,
+    addServer: (more) => startServer("127.0.0.1:0", more),
     output: () => children.map((child) => child.output()).join("\n"),
     async restartServer() {
       ({ child: server } = await startServer(new URL(url).host));

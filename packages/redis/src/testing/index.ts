@@ -10,6 +10,7 @@ export { createKeys } from "../keys.ts";
 export { createLedgerReader } from "../ledger.ts";
 export { createMemberStore } from "../membership.ts";
 export { createNodeRegistry } from "../node-registry.ts";
+export { obtainRedis } from "../obtain-redis.ts";
 export { createOutputLog } from "../output-log.ts";
 export { createScripts } from "../script.ts";
 export { createUsageReader } from "../usage.ts";
