@@ -64,6 +64,34 @@ describe.each(contractStores)("the member store %s", (_, start) => {
     expect(rush.filter(Boolean)).toHaveLength(1);
   });
 
+  test("changes what was named of a member, all or nothing", async () => {
+    await using ports = await store.open(createManualClock());
+    const { members } = ports;
+    await members.addMember(ada);
+    await members.addMember(bo);
+    expect(await members.setMember(asMemberId("mem_nobody"), { weight: 2 })).toBe("unknown");
+    expect(await members.setMember(bo.id, { name: ada.name, weight: 2 })).toBe("name-taken");
+    expect(await members.member(bo.id)).toEqual(bo);
+    const limits = {
+      ...DEFAULT_LIMITS,
+      tokensPerMonth: { kind: "unlimited" as const },
+      tierTokensPerMonth: { "local-large": 12_345_678_901 },
+    };
+    const change = { limits, weight: 0.125, defaultTier: "edge" as const, name: "Bodil" };
+    expect(await members.setMember(bo.id, change)).toBe("set");
+    expect(await members.member(bo.id)).toEqual({ ...bo, ...change });
+    expect(await members.setMember(bo.id, { name: "Bodil", weight: 1 })).toBe("set");
+    expect(await members.setMember(bo.id, { limits: DEFAULT_LIMITS })).toBe("set");
+    expect(await members.member(bo.id)).toEqual({ ...bo, ...change, weight: 1, limits: DEFAULT_LIMITS });
+    // The old name is free again, the new one taken.
+    expect(await members.addMember({ ...bo, id: asMemberId("mem_other"), name: "Bodil" })).toBe(false);
+    expect(await members.addMember({ ...bo, id: asMemberId("mem_other") })).toBe(true);
+    const rush = await Promise.all(
+      [ada.id, bo.id, asMemberId("mem_other")].map((id) => members.setMember(id, { name: "Wanted" })),
+    );
+    expect(rush.toSorted()).toEqual(["name-taken", "name-taken", "set"]);
+  });
+
   test("finds a key with its member, and a member's keys", async () => {
     await using ports = await store.open(createManualClock());
     const { members } = ports;

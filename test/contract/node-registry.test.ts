@@ -83,6 +83,25 @@ describe.each(contractStores)("the node registry %s", (_, start) => {
     expect(await join("6")).toBe("studio-4");
   });
 
+  test("keeps what a node last offered", async () => {
+    await using ports = await store.open(createManualClock());
+    const { nodes } = ports;
+    await nodes.addJoinToken(token("t1"));
+    await nodes.redeem("t1", "digest-t1", node("node_1"), nowMs);
+    const offer = {
+      tokensPerMonth: 1_234_567_890,
+      servingSecondsPerDay: 86_400,
+      machineProfile: null,
+      simulated: true,
+      atMs: nowMs,
+    };
+    expect(await nodes.recordOffer(asNodeId("node_9"), offer)).toBe(false);
+    expect(await nodes.recordOffer(asNodeId("node_1"), { ...offer, tokensPerMonth: 1 })).toBe(true);
+    expect(await nodes.recordOffer(asNodeId("node_1"), offer)).toBe(true);
+    expect((await nodes.node(asNodeId("node_1")))?.offer).toEqual(offer);
+    expect((await nodes.nodes()).map((known) => known.offer)).toEqual([offer]);
+  });
+
   test("remembers when a node was first revoked, and wakes the scheduler each time", async () => {
     await using ports = await store.open(createManualClock());
     const { nodes, wakeUps } = ports;
