@@ -146,7 +146,10 @@ function spendingOf(run: WorldRun | undefined): PolicyData["spending"] {
   return (run?.fleet.nodes ?? []).flatMap(({ name, tokensPerDay }, index) => {
     const record = run?.nodes[index];
     if (tokensPerDay === null || record === undefined) return [];
-    return [{ node: name, tokensPerDay, bucketS: record.bucketS, tokens: record.tokensByBucket }];
+    const { bucketS, tokensByBucket } = record;
+    const silent = Math.max(0, Math.ceil((run?.endedAtS ?? 0) / bucketS) - tokensByBucket.length);
+    const tokens = [...tokensByBucket, ...Array.from({ length: silent }, () => 0)];
+    return [{ node: name, tokensPerDay, bucketS, tokens }];
   });
 }
 

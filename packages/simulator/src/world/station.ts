@@ -26,6 +26,8 @@ export interface Station {
   hasNews: boolean;
   /** What is in memory and how hot it is, as last reported. */
   reported: string;
+  /** Tokens of its budget that were left when it last reported. */
+  reportedTokensLeft: number;
 }
 
 export function createStation(node: SimNode, live: LiveNode, calendar: Calendar, bucketS: number): Station {
@@ -39,6 +41,7 @@ export function createStation(node: SimNode, live: LiveNode, calendar: Calendar,
     runs: new Map(),
     hasNews: false,
     reported: "",
+    reportedTokensLeft: Infinity,
   };
 }
 
@@ -83,9 +86,10 @@ function count({ live, node }: Station, { model }: SimAttempt, by: number): void
   state.running += by;
 }
 
-/** Whether memory or heat changed since the node last reported. */
+/** Whether memory or heat changed since the node last reported, or more is left of its budget: a new day began. */
 export function hasTurned(station: Station): boolean {
-  const { machine, node } = station;
+  const { machine, node, live } = station;
+  if ((live.tokensLeft ?? 0) > station.reportedTokensLeft) return true;
   return station.reported !== stateOf(machine, node);
 }
 
@@ -98,6 +102,7 @@ export function reportOf(station: Station, nowMs: number): Extract<DispatchEvent
   const thermalBefore = station.reported.split(" ")[0];
   if (thermalBefore !== "" && thermalBefore !== machine.thermal()) reports.conditionsChanged();
   station.reported = stateOf(machine, node);
+  station.reportedTokensLeft = live.tokensLeft ?? Infinity;
   station.hasNews = false;
   for (const model of live.models) model.capacity = reports.capacityOf(model.index);
   return {

@@ -38,7 +38,7 @@ export interface WorldOptions {
 const BEAT_S = 1;
 const PROGRESS_BEATS = 2;
 const REPORT_BEATS = 10;
-/** A fleet that has run nothing for a while is looked at less often. */
+/** A fleet that has run nothing for a while is looked at less often; whole reports apart, so that none is missed. */
 const SLOW_BEATS = 60;
 /** With nothing running and none arriving, the run ends after this long; longer where a budget may come anew. */
 const PATIENCE_S = 600;
@@ -277,7 +277,8 @@ export function runWorld({ fleet, jobs, policy: maker, seed, untilS }: WorldOpti
       if (coming !== undefined) comeOrGo(coming);
     } else if (nextBeatS() <= untilNextS) {
       doBeat();
-      beat += nowS - lastActiveS > SLOW_BEATS * BEAT_S ? SLOW_BEATS : beatStep;
+      const isSlow = nowS - lastActiveS > SLOW_BEATS * BEAT_S;
+      beat = isSlow ? (Math.floor(beat / SLOW_BEATS) + 1) * SLOW_BEATS : beat + beatStep;
     } else {
       const job = jobs[arrived];
       arrived += 1;
