@@ -115,5 +115,8 @@ it("a Redis behind sentinels loses its primary, and the co-op nothing that it ac
 
 const throughFront =
   (cluster: Cluster, frontUrl: string): Cluster["request"] =>
-  (path, { key = cluster.operatorKey, ...init } = {}) =>
-    fetch(frontUrl + path, { ...init, headers: { ...init.headers, authorization: `Bearer ${key}` } });
+  (path, { key = cluster.operatorKey, ...init } = {}) => {
+    const headers = new Headers(init.headers);
+    headers.set("authorization", `Bearer ${key}`);
+    return fetch(frontUrl + path, { ...init, headers });
+  };
