@@ -32,6 +32,11 @@ export interface BudgetUse {
   readonly allowedTokens: number;
   readonly usedTokens: number;
   readonly spentShare: number;
+  /**
+   * Largest difference of a whole hour's spending, after the first two, to an even plan over the day, as a share of the
+   * plan; null for a run that is too short to tell or a node without a daily budget.
+   */
+  readonly hourlyMostOff: number | null;
 }
 
 const DAY_S = 86_400;
@@ -87,9 +92,22 @@ function budgetsOf({ fleet, nodes, endedAtS }: WorldRun): Record<string, BudgetU
     const days = Math.max(1, Math.ceil(endedAtS / DAY_S));
     const allowedTokens = Math.min((tokensPerDay ?? Infinity) * days, tokensPerMonth ?? Infinity);
     const usedTokens = nodes[index]?.usedTokens ?? 0;
-    budgets[name] = { allowedTokens, usedTokens, spentShare: usedTokens / allowedTokens };
+    const hourlyMostOff =
+      tokensPerDay === null ? null : mostOff(nodes[index]?.tokensByHour ?? [], tokensPerDay / 24, endedAtS);
+    budgets[name] = { allowedTokens, usedTokens, spentShare: usedTokens / allowedTokens, hourlyMostOff };
   }
   return budgets;
+}
+
+/** Of whole hours, the first two of each day left out. */
+function mostOff(tokensByHour: readonly number[], planTokens: number, endedAtS: number): number | null {
+  let most: number | null = null;
+  for (let hour = 0; hour < Math.floor(endedAtS / 3600); hour += 1) {
+    if (hour % 24 < 2) continue;
+    const off = Math.abs((tokensByHour[hour] ?? 0) - planTokens) / planTokens;
+    most = Math.max(most ?? 0, off);
+  }
+  return most;
 }
 
 export const mean = (values: readonly number[]): number =>

@@ -102,7 +102,14 @@ function budgetsOf(runs: readonly RunMetrics[]): Record<string, BudgetUse> {
         allowedTokens: over(name, (use) => use.allowedTokens),
         usedTokens: over(name, (use) => use.usedTokens),
         spentShare: over(name, (use) => use.spentShare),
+        hourlyMostOff: mostOf(runs, name),
       },
     ]),
   );
+}
+
+/** The largest of any seed; null when none can tell. */
+function mostOf(runs: readonly RunMetrics[], name: string): number | null {
+  const known = runs.flatMap(({ budgets }) => budgets[name]?.hourlyMostOff ?? []);
+  return known.length === 0 ? null : Math.max(...known);
 }

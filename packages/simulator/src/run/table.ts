@@ -31,8 +31,9 @@ function blockOf(rows: readonly Row[]): string {
   ]);
   const budgets = rows.flatMap((row) =>
     Object.entries(row.budgets).map(
-      ([node, { spentShare, allowedTokens }]) =>
-        `  ${row.policy}: ${node} spent ${percent(spentShare)} of ${Math.round(allowedTokens)} tokens`,
+      ([node, { spentShare, allowedTokens, hourlyMostOff }]) =>
+        `  ${row.policy}: ${node} spent ${percent(spentShare)} of ${Math.round(allowedTokens)} tokens` +
+        (hourlyMostOff === null ? "" : `, an hour at most ${percent(hourlyMostOff)} off an even plan`),
     ),
   );
   const leftOut =

@@ -32,9 +32,12 @@ export interface NodeRecord {
   readonly result: (endedAtS: number) => NodeRun;
 }
 
+const HOUR_S = 3600;
+
 export function createNodeRecord({ name }: Pick<SimNode, "name">, bucketS: number): NodeRecord {
   const busyByBucketS: number[] = [];
   const tokensByBucket: number[] = [];
+  const tokensByHour: number[] = [];
   let busyS = 0;
   let presentS = 0;
   let usedTokens = 0;
@@ -70,10 +73,11 @@ export function createNodeRecord({ name }: Pick<SimNode, "name">, bucketS: numbe
     used(tokens, nowS) {
       usedTokens += tokens;
       add(tokensByBucket, Math.floor(nowS / bucketS), tokens);
+      add(tokensByHour, Math.floor(nowS / HOUR_S), tokens);
     },
     result(endedAtS) {
       left(endedAtS);
-      return { name, busyS, presentS, bucketS, busyByBucketS, tokensByBucket, usedTokens };
+      return { name, busyS, presentS, bucketS, busyByBucketS, tokensByBucket, tokensByHour, usedTokens };
     },
   };
 }

@@ -37,6 +37,8 @@ export interface NodeRun {
   readonly busyByBucketS: readonly number[];
   /** Tokens (prompt and output) used by bucket, counted when the attempt ends. */
   readonly tokensByBucket: readonly number[];
+  /** The same by hour of the simulation. */
+  readonly tokensByHour: readonly number[];
   readonly usedTokens: number;
 }
 
