@@ -118,5 +118,20 @@ it("runs its roles apart behind one address: a job goes all the way through both
   await expect
     .poll(async () => (await post("/v1/chat/completions", ask)).text(), { timeout: 20_000 })
     .toContain("Hello there");
+  const read = async (server: string, path: string): Promise<string> => {
+    const response = await fetch(server + path);
+    expect(response.status).toBe(200);
+    return response.text();
+  };
+  for (const server of [apiUrl, schedulerUrl]) {
+    expect(JSON.parse(await read(server, "/healthz"))).toEqual({ status: "ok" });
+    expect(JSON.parse(await read(server, "/readyz"))).toMatchObject({ status: "ready" });
+  }
+  // Of the fleet, the server that leads tells alone: sums over both count nothing twice.
+  expect(await read(schedulerUrl, "/metrics")).toMatch(/^coop_node_up\{.*\} 1$/m);
+  expect(await read(schedulerUrl, "/metrics")).toMatch(/^coop_scheduler_leading 1$/m);
+  expect(await read(apiUrl, "/metrics")).not.toContain("coop_node_up{");
+  expect(await read(apiUrl, "/metrics")).toMatch(/^coop_store_reachable 1$/m);
+  expect((await fetch(`${schedulerUrl}/v1/models`, { headers })).status).toBe(404);
   for (const child of [agent, api, scheduler]) expect(await child.stop()).toBe(0);
 });
