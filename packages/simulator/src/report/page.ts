@@ -1,4 +1,4 @@
-import type { LoadData, ReportData } from "./data.ts";
+import type { LoadData, PolicyData, ReportData } from "./data.ts";
 import { duration, escaped, percent, times } from "./figures.ts";
 import { policyChart } from "./policy-chart.ts";
 import { STYLE } from "./style.ts";
@@ -81,7 +81,7 @@ function loadSection(load: LoadData, ours: string): string {
     own === undefined
       ? ""
       : `<figure><figcaption>Use of each node over time, ${escaped(ours)}</figcaption>${useChart(own)}</figure>`,
-    `<figure><figcaption>Largest gap in service between two waiting members so far, reference-seconds</figcaption>${gapChart(load.policies, ours)}</figure>`,
+    `<figure><figcaption>Largest gap in service between two waiting members so far, reference-seconds${promise(own)}</figcaption>${gapChart(load.policies, ours)}</figure>`,
     ...(own?.spending ?? []).map(
       (spending) =>
         `<figure><figcaption>Token budget of ${escaped(spending.node)}: spent against an even plan (dashed)</figcaption>${budgetChart(spending)}</figure>`,
@@ -89,6 +89,10 @@ function loadSection(load: LoadData, ours: string): string {
     "</div></section>",
   ].join("\n");
 }
+
+/** What the dispatcher's fair order promises. */
+const promise = (own: PolicyData | undefined): string =>
+  own === undefined ? "" : `; ${escaped(own.row.policy)} stays below ${duration(own.row.fairnessBoundS)}`;
 
 function capacitySection(data: ReportData): string {
   const { jobsPerSecond, unservableShare } = data.capacity;

@@ -46,12 +46,18 @@ export function useChart({ use }: PolicyData): string {
 const GAP_HEIGHT = 168;
 const GAP_LABELS = 176;
 
+/** A bound so many times above what was seen is left to the words. */
+const BOUND_SHOWN = 2.5;
+
 /** The largest gap in service so far, of every policy. What is far beyond the others runs along the top. */
 export function gapChart(policies: readonly PolicyData[], ours: string): string {
   const finals = policies.map(({ gap }) => gap.at(-1)?.[1] ?? 0).toSorted((one, other) => one - other);
   const own = policies.find(({ row }) => row.policy === ours)?.gap.at(-1)?.[1] ?? 0;
   const usual = finals[Math.floor(finals.length / 2)] ?? 0;
-  const most = Math.max(1, Math.min(finals.at(-1) ?? 0, 1.6 * Math.max(own, usual)));
+  const seen = Math.max(1, Math.min(finals.at(-1) ?? 0, 1.6 * Math.max(own, usual)));
+  const boundS = policies.find(({ row }) => row.policy === ours)?.row.fairnessBoundS ?? Infinity;
+  const isShown = boundS <= BOUND_SHOWN * seen;
+  const most = isShown ? Math.max(seen, 1.05 * boundS) : seen;
   const endS = shownS(policies);
   const plot = { left: 40, right: WIDTH - GAP_LABELS, top: 8, bottom: GAP_HEIGHT - 22 };
   const time = linearScale(endS, plot.left, plot.right);
@@ -82,6 +88,9 @@ export function gapChart(policies: readonly PolicyData[], ours: string): string 
         `<line class="grid" x1="${plot.left}" x2="${plot.right}" y1="${coordinate(gap.at(tick))}" y2="${coordinate(gap.at(tick))}"/>` +
         `<text class="tick" x="${plot.left - 5}" y="${coordinate(gap.at(tick) + 4)}" text-anchor="end">${tick}</text>`,
     ),
+    isShown
+      ? `<line class="bound" x1="${plot.left}" x2="${plot.right}" y1="${coordinate(gap.at(boundS))}" y2="${coordinate(gap.at(boundS))}"/>`
+      : "",
     ...lines,
     ...labels.map(
       ({ text, isOurs, y }) =>
