@@ -1,4 +1,4 @@
-import { holdTokens } from "@coop/core";
+import { holdTokens, prefillMs } from "@coop/core";
 import type { DispatchEvent, JobSpec, NodeId } from "@coop/core";
 import type { FleetView, Place, Start } from "../world/policy.ts";
 
@@ -70,9 +70,20 @@ export function createOpenings(fleet: FleetView): Openings {
   };
 }
 
-/** Time that a job is expected to take at a place with nothing beside it, its model's load included, seconds. */
-export const expectedS = (fleet: FleetView, job: JobSpec, place: Place): number =>
-  fleet.loadS(place) + fleet.aloneS(job, place);
+/**
+ * Time that a job is expected to take at a place as it is now, its model's load included, seconds: prompts and other
+ * models' batches take turns with it, and its own batch slows it down.
+ */
+export function expectedS(fleet: FleetView, job: JobSpec, place: Place): number {
+  const { node, model } = place;
+  const batch = model.running;
+  const others = node.models.filter((other) => other !== model && other.running > 0).length;
+  const prefillS = prefillMs(model.capacity, job.promptTokens) / 1000;
+  const decodeS = fleet.aloneS(job, place) - prefillS;
+  const turns = 1 + others;
+  const slowed = 1 + model.capacity.batchFactor.value * batch;
+  return fleet.loadS(place) + prefillS * (turns + Math.min(1, batch)) + decodeS * turns * slowed;
+}
 
 /** The place of least expected time; the first among equals. Null for none. */
 export function fastest(fleet: FleetView, job: JobSpec, places: readonly Place[]): Place | null {
