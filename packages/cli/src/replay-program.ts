@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { replayOutcomeSchema } from "@coop/protocol";
@@ -18,6 +19,12 @@ export async function runReplay(
   { environment, signal }: { readonly environment: Environment; readonly signal: AbortSignal },
 ): Promise<ReplayOutcome> {
   signal.throwIfAborted();
+  if (!existsSync(PROGRAM)) {
+    throw new CliError(
+      "program-failed",
+      "The simulator is not part of this installation: run coop whatif from the co-op's repository, with COOP_URL.",
+    );
+  }
   const child = spawn(process.execPath, [PROGRAM], {
     env: { ...environment },
     stdio: ["pipe", "pipe", "pipe"],
