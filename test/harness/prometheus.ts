@@ -131,15 +131,14 @@ async function launch(
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString("utf8")));
   const ended = once(child, "exit");
-  let running = true;
-  void ended.then(() => (running = false));
+  const running = (): boolean => child.exitCode === null && child.signalCode === null;
   const isReady = (): Promise<boolean> =>
     fetch(`${url}/-/ready`, { signal: AbortSignal.timeout(1_000) }).then(
       ({ ok }) => ok,
       () => false,
     );
-  while (running && !(await isReady())) await pause(50);
-  if (!running) return { kind: "ended", said };
+  while (running() && !(await isReady())) await pause(50);
+  if (!running()) return { kind: "ended", said };
   const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
     await ended;
