@@ -1,58 +1,101 @@
 import { describe, expect, test } from "vitest";
-import { movePrice, spend, startPace } from "./pace.ts";
-import type { BudgetPace } from "./pace.ts";
+import { bothReleases, movePrice, planFor, releaseOf, startPrice } from "./pace.ts";
 
 const NOON = Date.UTC(2026, 2, 1, 12);
 const MINUTE = 60_000;
-/** What 720 minutes until midnight can spend at one token a minute each. */
-const LEFT = 720_000;
+const HOUR = 60 * MINUTE;
+const MIDNIGHT = NOON + 12 * HOUR;
+const period = (expectedLeftTokens: number, changes: { endsMs?: number; limitTokens?: number } = {}) => ({
+  endsMs: MIDNIGHT,
+  limitTokens: 1_000_000,
+  expectedLeftTokens,
+  ...changes,
+});
+const plan = planFor(null, period(720_000), NOON);
+const SHORT = 1_000;
 
-/** The price after some minutes of spending the given share of the target. */
-function after(minutes: number, share: number): BudgetPace {
-  let pace = startPace(NOON);
-  for (let minute = 1; minute <= minutes; minute += 1) {
-    const nowMs = NOON + minute * MINUTE;
-    const targetTokens = LEFT / (720 - minute);
-    pace = movePrice(spend(pace, share * targetTokens), LEFT, nowMs);
-  }
-  return pace;
-}
-
-describe("the price of a token budget", () => {
-  test("stays where it is while the pace is right", () => {
-    expect(after(20, 1).priceS).toBeCloseTo(0.003, 6);
+describe("the plan of a token budget", () => {
+  test("is made of what is left, and stands until its period or its limit is another", () => {
+    expect(plan).toMatchObject({ fromMs: NOON, tokens: 720_000 });
+    expect(planFor(plan, period(10_000), NOON + HOUR)).toBe(plan);
+    const tomorrow = planFor(plan, period(1_000_000, { endsMs: MIDNIGHT + 24 * HOUR }), MIDNIGHT);
+    expect(tomorrow).toMatchObject({ fromMs: MIDNIGHT, tokens: 1_000_000 });
+    const raised = planFor(plan, period(900_000, { limitTokens: 1_500_000 }), NOON + HOUR);
+    expect(raised).toMatchObject({ fromMs: NOON + HOUR, tokens: 900_000 });
   });
 
-  test("rises when tokens go too fast and falls when they go unused", () => {
-    expect(after(1, 2).priceS).toBeCloseTo(0.003 * Math.exp(0.3), 6);
-    expect(after(1, 0).priceS).toBeCloseTo(0.003 * Math.exp(-0.3), 6);
+  test("lets a job start while no more was spent than by the plan", () => {
+    const oneHourOn = NOON + HOUR;
+    const at = (leftTokens: number) =>
+      releaseOf(plan, { expectedLeftTokens: leftTokens }, SHORT, oneHourOn).interactiveMs;
+    expect(at(650_000)).toBeLessThan(oneHourOn);
+    expect(at(640_000)).toBeGreaterThan(oneHourOn);
+    expect(at(640_000) - oneHourOn).toBeLessThan(8 * MINUTE);
   });
 
-  test("moves no faster than its clip, and within its bounds", () => {
-    expect(after(1, 1_000).priceS).toBeCloseTo(0.003 * Math.exp(0.6), 6);
-    expect(after(100, 1_000).priceS).toBe(0.05);
-    expect(after(100, 0).priceS).toBe(1e-5);
+  test("lets what a quiet time left over be used at once", () => {
+    const evening = NOON + 11 * HOUR;
+    const { interactiveMs } = releaseOf(plan, { expectedLeftTokens: 700_000 }, SHORT, evening);
+    expect(interactiveMs).toBeLessThan(NOON + HOUR);
   });
 
-  test("recovers from its floor", () => {
-    let pace = after(100, 0);
-    for (let minute = 101; minute < 130; minute += 1) {
-      pace = movePrice(spend(pace, 100_000), LEFT, NOON + minute * MINUTE);
+  test("is through a little before the end: three attempts, and never more than 0.3 % of its time", () => {
+    const empty = { expectedLeftTokens: 0 };
+    expect(releaseOf(plan, empty, 10_000, NOON).interactiveMs).toBe(MIDNIGHT - 30_000);
+    expect(releaseOf(plan, empty, HOUR, NOON).interactiveMs).toBe(MIDNIGHT - 0.003 * 12 * HOUR);
+  });
+
+  test("keeps some minutes from batch work, until the end comes near", () => {
+    const lead = (nowMs: number) => {
+      const { interactiveMs, batchMs } = releaseOf(plan, { expectedLeftTokens: 360_000 }, SHORT, nowMs);
+      return batchMs - interactiveMs;
+    };
+    expect(lead(NOON + HOUR)).toBeCloseTo(10 * MINUTE, -1);
+    expect(lead(MIDNIGHT - 4 * MINUTE)).toBeLessThan(2 * MINUTE);
+    expect(lead(MIDNIGHT)).toBe(0);
+  });
+
+  test("of a day and a month, the later release holds", () => {
+    const [one, other] = [
+      { interactiveMs: 1, batchMs: 5, tokensPerSecond: 9 },
+      { interactiveMs: 2, batchMs: 4, tokensPerSecond: 3 },
+    ];
+    expect(bothReleases(one, other)).toEqual({ interactiveMs: 2, batchMs: 5, tokensPerSecond: 3 });
+  });
+
+  test("with nothing to spend releases nothing before the end", () => {
+    const none = planFor(null, period(0), NOON);
+    const { interactiveMs } = releaseOf(none, { expectedLeftTokens: 0 }, SHORT, NOON);
+    expect(interactiveMs).toBeGreaterThan(MIDNIGHT - MINUTE);
+  });
+});
+
+describe("the price of a token", () => {
+  /** The price after minutes in which each look, ten a minute, found the plan closed or not. */
+  const after = (minutes: number, isClosed: (look: number) => boolean) => {
+    let price = startPrice(NOON);
+    for (let look = 1; look <= minutes * 10; look += 1) {
+      price = movePrice(price, isClosed(look), NOON + look * (MINUTE / 10));
     }
-    expect(pace.priceS).toBe(0.05);
+    return price.priceS;
+  };
+
+  test("rises while jobs wait for the plan, falls while they do not, and stays where it is half way", () => {
+    expect(after(1, () => true)).toBeCloseTo(0.003 * Math.exp(0.3), 6);
+    expect(after(1, () => false)).toBeCloseTo(0.003 * Math.exp(-0.3), 6);
+    expect(after(1, (look) => look % 2 === 0)).toBeCloseTo(0.003, 6);
   });
 
-  test("moves once a minute", () => {
-    const pace = spend(startPace(NOON), 5_000);
-    expect(movePrice(pace, LEFT, NOON + MINUTE - 1)).toBe(pace);
-    expect(movePrice(pace, LEFT, NOON + MINUTE)).toMatchObject({ spentTokens: 0, sinceMs: NOON + MINUTE });
+  test("keeps within its bounds and comes back from them", () => {
+    expect(after(100, () => true)).toBe(0.05);
+    expect(after(100, () => false)).toBe(1e-5);
+    expect(after(140, (look) => look > 1_000)).toBe(0.05);
   });
 
-  test("a silence of hours counts as unused minutes, and a clock set back as none", () => {
-    expect(movePrice(startPace(NOON), LEFT, NOON + 600 * MINUTE).priceS).toBe(1e-5);
-    expect(movePrice(startPace(NOON), LEFT, NOON - 5 * MINUTE)).toMatchObject({
+  test("is not moved by a clock that was set back", () => {
+    expect(movePrice(startPrice(NOON), true, NOON - HOUR)).toMatchObject({
       priceS: 0.003,
-      sinceMs: NOON - 5 * MINUTE,
+      sinceMs: NOON - HOUR,
     });
   });
 });

@@ -277,19 +277,23 @@ function expectAllowed(world: World, { spec, node: id, model: name }: DispatchEf
   expect(view.report.unhealthy[name]).toBeUndefined();
 }
 
-/** Jobs that some model could serve at once if nothing else ran or waited. */
+/**
+ * Jobs that some model could serve at once if nothing else ran or waited; not those that may wait for the pace of a
+ * token budget.
+ */
 function servable(world: World): JobSpec[] {
   const views = [...viewsOf(world).values()];
   return [...world.pending.values()]
     .filter(({ dueMs }) => dueMs <= world.clock.now())
     .map(({ spec }) => spec)
-    .filter((spec) =>
-      views.some(
+    .filter((spec) => {
+      const able = views.filter(
         (view) =>
           nodeRefusals(spec, view, []).length === 0 &&
           view.report.models.some((model) => modelRefusals(spec, view, model).length === 0),
-      ),
-    );
+      );
+      return able.length > 0 && able.every(({ budget }) => leftTokens(budget) === Infinity);
+    });
 }
 
 const steps = fc.array(anyStep, { maxLength: 60, size: "max" });

@@ -260,13 +260,29 @@ describe("what is never traded", () => {
     dispatcher.step(
       buildNodeJoined({ report: buildNodeReport({ tokensPerDay: 2_500, tokensPerMonth: 9_000 }) }),
     );
-    const specs = [job(), job(), job()];
+    const own = { member: asMemberId("mem_owner") };
+    const specs = [job(own), job(own), job(own)];
     expect(specs.flatMap((spec) => submit(dispatcher, spec))).toHaveLength(2);
     expect(dispatcher.snapshot().nodes[0]?.budget).toMatchObject({
       dayLeftTokens: 2_500 - 2 * 976,
       monthLeftTokens: 9_000 - 2 * 976,
     });
     expect(placed(finish(dispatcher, specs[0] ?? job(), 50))).toEqual([[specs[2]?.id, STUDIO]]);
+  });
+
+  test("a token budget is paced for everyone but the node's owner, and the dispatcher asks to be woken", () => {
+    const { clock, dispatcher } = start();
+    dispatcher.step(buildNodeJoined({ report: buildNodeReport({ tokensPerDay: 12_000 }) }));
+    const [first, second] = [job(), job()];
+    expect(submit(dispatcher, first)).toHaveLength(1);
+    finish(dispatcher, first, 400);
+    expect(submit(dispatcher, second)).toEqual([]);
+    expect(dispatcher.explain(second.id)?.decision).toMatchObject({ kind: "held", forNode: STUDIO });
+    const wakeMs = dispatcher.nextWakeMs();
+    expect(wakeMs).toBeGreaterThan(clock.now());
+    expect(submit(dispatcher, job({ member: asMemberId("mem_owner") }))).toHaveLength(1);
+    clock.set((wakeMs ?? 0) + 3 * 3_600_000);
+    expect(placed(dispatcher.step({ kind: "tick" }))).toEqual([[second.id, STUDIO]]);
   });
 
   test("a node that failed the job is left aside while another can serve it", () => {

@@ -24,6 +24,7 @@ import {
 import type { Attempt, FleetNode } from "./fleet.ts";
 import type { RoundCandidate } from "./gather.ts";
 import type { JobKind } from "./job-kind.ts";
+import { nextReleaseMs } from "./node-pace.ts";
 import { createOutputLengths } from "./output-lengths.ts";
 import { createPendingJobs } from "./pending-jobs.ts";
 import { runRound } from "./round.ts";
@@ -45,7 +46,10 @@ export interface Dispatcher {
   snapshot(): FleetSnapshot;
   /** Jobs that wait, those that back off included. */
   pendingCount(): number;
-  /** When the next `tick` is due (a job's back-off ends), ms since the Unix epoch; null when nothing waits for time. */
+  /**
+   * When the next `tick` is due, ms since the Unix epoch: a job's back-off ends, or a token budget's plan lets
+   * the next job start. Null when nothing waits for time.
+   */
   nextWakeMs(): number | null;
 }
 
@@ -144,6 +148,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       model,
       startedAtMs: run.startedAtMs,
       meanOutputTokens,
+      expectedTokens: spec.promptTokens + expectedTokens,
       chargedS,
       mostS: Math.max(chargedS, referenceS(spec.maxOutputTokens)),
       phase: run.outputTokens > 0 ? "decode" : "assigned",
@@ -311,13 +316,18 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
     },
     snapshot: () => ({
       atMs: clock.now(),
-      nodes: Array.from(nodes.values(), (node) => viewOf(node, clock.now())),
+      nodes: Array.from(nodes.values(), viewOf),
       pendingJobs: pending.count(),
       queues: pending.byTier(),
       service: counters.served(),
     }),
     pendingCount: pending.count,
-    nextWakeMs: pending.nextWakeMs,
+    nextWakeMs() {
+      const backOffMs = pending.nextWakeMs();
+      const releaseMs = nextReleaseMs(fleet, pending.readyCount(), clock.now());
+      const nextMs = Math.min(backOffMs ?? Infinity, releaseMs);
+      return nextMs === Infinity ? null : nextMs;
+    },
   };
 }
 

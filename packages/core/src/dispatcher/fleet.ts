@@ -1,7 +1,5 @@
 import { leftTokens, spendTokens } from "../budget/node-budget.ts";
 import type { NodeBudget } from "../budget/node-budget.ts";
-import { movePrice, spend, startPace } from "../budget/pace.ts";
-import type { BudgetPace } from "../budget/pace.ts";
 import { tierOfModel } from "../catalogue/tiers.ts";
 import type {
   AttemptPhase,
@@ -18,6 +16,8 @@ import { planModels, planWith, weightOf } from "../placement/plan-node.ts";
 import type { ModelUse, PlanSource } from "../placement/plan-node.ts";
 import type { PlanModel, PlanNode } from "../placement/plan.ts";
 import type { JobId, Tier } from "../terms.ts";
+import { createNodePace, noteAttempt, releaseFor, tokenPriceS } from "./node-pace.ts";
+import type { NodePace } from "./node-pace.ts";
 
 /** The nodes and their attempts, as the dispatcher keeps them: changed in place. */
 
@@ -27,6 +27,8 @@ export interface Attempt {
   readonly model: string;
   readonly startedAtMs: number;
   readonly meanOutputTokens: number;
+  /** Prompt and output tokens that it is expected to use; what it has used, where that is more. */
+  expectedTokens: number;
   /** Reference-seconds that its member was charged for it so far. */
   chargedS: number;
   /** Reference-seconds that it may come to at most. */
@@ -52,7 +54,7 @@ export interface FleetNode {
   budget: NodeBudget;
   readonly attempts: Map<JobId, Attempt>;
   readonly uses: Map<string, Use>;
-  pace: BudgetPace;
+  pace: NodePace;
   /** Nothing keeps it from starting a job but its slots. */
   open: boolean;
   /** By model index: nothing keeps the model from running. */
@@ -97,7 +99,7 @@ export function createFleetNode(
     budget: joined.budget,
     attempts: new Map(),
     uses: new Map(),
-    pace: startPace(nowMs),
+    pace: createNodePace(nowMs),
     open: false,
     ready: [],
     modelsVersion: 0,
@@ -151,7 +153,7 @@ export function endAttempt(attempt: Attempt, usage: Usage | null, nowMs: number)
   const held = holdTokens(spec);
   const used = usage === null ? held : usage.promptTokens + usage.outputTokens;
   node.budget = spendTokens(node.budget, used - held);
-  node.pace = spend(node.pace, used);
+  noteAttempt(node.pace, nowMs - attempt.startedAtMs);
   const use = node.uses.get(model);
   if (use !== undefined) use.lastUseMs = nowMs;
   forgetPlan(node);
@@ -172,6 +174,7 @@ export function noteProgress(
 ): void {
   attempt.phase = phase;
   attempt.outputTokens = outputTokens;
+  attempt.expectedTokens = Math.max(attempt.expectedTokens, attempt.spec.promptTokens + outputTokens);
   attempt.heardAtMs = nowMs;
   attempt.node.plan = null;
 }
@@ -179,6 +182,7 @@ export function noteProgress(
 /** The node as placement sees it now. */
 export function planOf(node: FleetNode, nowMs: number): PlanNode {
   if (node.plan !== null && isStillTrue(node, node.plan.atMs, nowMs)) return node.plan.value;
+  const release = releaseFor(node, nowMs);
   const source: PlanSource = {
     report: node.report,
     tiers: node.tiers,
@@ -193,7 +197,16 @@ export function planOf(node: FleetNode, nowMs: number): PlanNode {
       weight: weightOf(attempt.spec),
     })),
     useOf: (model) => useOf(node, model, nowMs),
-    tokenPriceS: tokenPriceS(node, nowMs),
+    tokenPriceS: tokenPriceS(node, release, nowMs),
+    release:
+      release === null
+        ? null
+        : {
+            interactiveS: (release.interactiveMs - nowMs) / 1000,
+            batchS: (release.batchMs - nowMs) / 1000,
+            tokensPerSecond: release.tokensPerSecond,
+            owner: node.identity.owner,
+          },
   };
   const known = node.planModels;
   const isFresh = known !== null && Math.abs(nowMs - known.atMs) < PLANNED_MODELS_MS;
@@ -206,7 +219,10 @@ export function planOf(node: FleetNode, nowMs: number): PlanNode {
 
 /** What runs moves on with every moment; an idle node stays as it is for a while. */
 const isStillTrue = (node: FleetNode, plannedAtMs: number, nowMs: number): boolean =>
-  nowMs === plannedAtMs || (node.attempts.size === 0 && Math.abs(nowMs - plannedAtMs) < PLANNED_MODELS_MS);
+  nowMs === plannedAtMs ||
+  (node.attempts.size === 0 &&
+    Math.abs(nowMs - plannedAtMs) < PLANNED_MODELS_MS &&
+    leftTokens(node.budget) === Infinity);
 
 function useOf(node: FleetNode, model: string, nowMs: number): ModelUse {
   const use = node.uses.get(model);
@@ -215,14 +231,7 @@ function useOf(node: FleetNode, model: string, nowMs: number): ModelUse {
   return { lastUseMs: use.lastUseMs, startsPerSecond: use.startsPerSecond * fade };
 }
 
-function tokenPriceS(node: FleetNode, nowMs: number): number {
-  const left = leftTokens(node.budget);
-  if (left === Infinity) return 0;
-  node.pace = movePrice(node.pace, left, nowMs);
-  return node.pace.priceS;
-}
-
-export const viewOf = (node: FleetNode, nowMs: number): NodeView => ({
+export const viewOf = (node: FleetNode): NodeView => ({
   identity: node.identity,
   machine: node.machine,
   report: node.report,
@@ -238,7 +247,7 @@ export const viewOf = (node: FleetNode, nowMs: number): NodeView => ({
     outputTokens: attempt.outputTokens,
   })),
   budget: node.budget,
-  tokenPriceS: tokenPriceS(node, nowMs),
+  tokenPriceS: leftTokens(node.budget) === Infinity ? 0 : node.pace.price.priceS,
   tiers: node.tiers,
 });
 

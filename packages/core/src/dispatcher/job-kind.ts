@@ -27,6 +27,8 @@ export interface JobKind {
   lookedAtMs: number;
   lookedAtChange: number;
   lookedAtBudgets: number;
+  /** What the fleet could serve at most when they were last looked at. */
+  lookedAt: { readonly nodes: number; readonly contextTokens: number; readonly budgetTokens: number };
   /** Jobs younger than the oldest that started where it could have. */
   overtakes: number;
   readonly shares: Shares;
@@ -55,6 +57,7 @@ export function createJobKind(spec: JobSpec): JobKind {
     lookedAtMs: 0,
     lookedAtChange: 0,
     lookedAtBudgets: 0,
+    lookedAt: { nodes: 0, contextTokens: 0, budgetTokens: 0 },
     usable: null,
     usableAtChange: 0,
     overtakes: 0,

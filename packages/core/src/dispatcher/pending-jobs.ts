@@ -29,6 +29,8 @@ export interface PendingJobs {
   readonly started: (job: PendingJob, node: FleetNode) => void;
   readonly find: (id: JobId) => PendingJob | undefined;
   readonly count: () => number;
+  /** Jobs that wait for a node, not for their time. */
+  readonly readyCount: () => number;
   /** Those that wait, by the tier that they ask for. */
   readonly byTier: () => Readonly<Record<Tier, TierQueue>>;
   /** Makes ready what has backed off long enough; answers whether anything was. */
@@ -129,6 +131,7 @@ export function createPendingJobs(deps: {
     },
     find: (id) => jobs.get(id)?.job,
     count: () => jobs.size,
+    readyCount: () => jobs.size - backingOff.size(),
     byTier: () => ({
       edge: queueOf(byTier.edge),
       "local-small": queueOf(byTier["local-small"]),

@@ -10,6 +10,7 @@ import type { GatherDeps, Gathering, RoundCandidate } from "./gather.ts";
 import type { JobKind } from "./job-kind.ts";
 import { firstOf } from "./heap.ts";
 import { park, unpark } from "./job-kind.ts";
+import { releaseFor } from "./node-pace.ts";
 import { createOwnerFirst } from "./owner-first.ts";
 import type { PendingJob } from "./pending-job.ts";
 import type { Turns } from "./turns.ts";
@@ -79,14 +80,13 @@ export function runRound(
   reconsiderParked(state, nowMs);
   let depth = PASS_DEPTH;
   for (let passes = 0; passes < PASSES_MAX; passes += 1) {
-    if (!state.fleet().some((node) => node.open && hasFreeSlot(node))) return;
+    if (!state.fleet().some((node) => mayTakeMore(state, node, nowMs))) return;
     let started = 0;
     const { gathering, pass, sawKeptNode } = runPass(state, nowMs, depth, (candidate, choice, view) => {
-      if (!view.pass.canStartMore()) return "stop";
       if (choice?.cost.startsNow === true) {
         start(candidate, choice, view);
         started += 1;
-      }
+      } else if (!view.pass.canStartMore()) return "stop";
       return "go-on";
     });
     for (const job of gathering.unservable) park(job);
@@ -179,18 +179,41 @@ function hasItsShare({ counters }: RoundState, turns: Turns, member: MemberId, n
   return running >= Math.ceil(node.report.slots / 2) && turns.isContended(member, node);
 }
 
-/** Makes parked jobs ready that the fleet may be able to serve by now. */
+/** Whether a node could start anything now: a slot is free, tokens are left, and its plan allows it or its owner waits. */
+function mayTakeMore(state: RoundState, node: FleetNode, nowMs: number): boolean {
+  if (!node.open || !hasFreeSlot(node) || leftTokens(node.budget) <= 0) return false;
+  const release = releaseFor(node, nowMs);
+  if (release === null || release.interactiveMs <= nowMs) return true;
+  for (const kind of state.kinds.values()) if (kind.byMember.has(node.identity.owner)) return true;
+  return false;
+}
+
+/**
+ * Makes parked jobs ready that the fleet may be able to serve by now: all that fit when it can serve more than at the
+ * last look, else the few that need least, now and then.
+ */
 function reconsiderParked(state: RoundState, nowMs: number): void {
   for (const kind of state.kinds.values()) {
     if (kind.parked.size() === 0) continue;
     const isDue = nowMs >= kind.lookedAtMs + PARKED_MS || nowMs < kind.lookedAtMs;
     const hasChanged = isDue || kind.lookedAtChange !== state.changes();
     if (!hasChanged && kind.lookedAtBudgets === state.budgetGrowths()) continue;
-    const limits = limitsOf(state.usableBy(kind));
-    const depth = hasChanged ? Infinity : PASS_DEPTH;
-    unpark(firstOf([kind.parked], depth, needsLess).filter((job) => isWithin(job, limits)));
+    const usable = state.usableBy(kind);
+    const limits = limitsOf(usable);
+    const nodes = usable.nodes.length;
+    const known = kind.lookedAt;
+    const canMore =
+      nodes > known.nodes ||
+      limits.contextTokens > known.contextTokens ||
+      limits.budgetTokens > known.budgetTokens;
+    const depth = hasChanged && canMore ? Infinity : PASS_DEPTH;
+    const first = kind.parked.first();
+    if (first !== undefined && first.holdTokens <= limits.budgetTokens) {
+      unpark(firstOf([kind.parked], depth, needsLess).filter((job) => isWithin(job, limits)));
+    }
     kind.lookedAtBudgets = state.budgetGrowths();
     if (!hasChanged) continue;
+    kind.lookedAt = { nodes, ...limits };
     kind.lookedAtMs = nowMs;
     kind.lookedAtChange = state.changes();
   }

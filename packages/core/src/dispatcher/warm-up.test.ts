@@ -34,6 +34,7 @@ const planWith = (changes: Partial<PlanNode> = {}): PlanNode => ({
   modelMemoryBytes: 20e9,
   interference: 1,
   tokenPriceS: 0,
+  release: null,
   models: [
     model("busy", { loaded: true }),
     model("wanted"),

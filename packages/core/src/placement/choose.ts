@@ -11,6 +11,7 @@ import {
   isFull,
   loadLeftS,
   occupy,
+  releaseS,
   runUntilFree,
   runUntilOthersEnd,
 } from "./virtual-node.ts";
@@ -103,6 +104,7 @@ export function createListPass(fleet: PassFleet): ListPass {
       weight: candidate.weight,
       nodePrice,
       tokens: candidate.tokens,
+      notBeforeS: notBeforeS(node, candidate),
       waitingAlike: fleet.waitingOf(candidate.kind) - (turned.get(candidate.kind) ?? 0) + 1,
     });
 
@@ -161,10 +163,13 @@ export function createListPass(fleet: PassFleet): ListPass {
       if (cost.kind === "switch") runUntilOthersEnd(node, model);
       const evicted = evictionsFor(node, model) ?? evictionsWhenIdle(node, model);
       occupy(node, { model, loadS: cost.loadS, prefillS, decodeS, weight: candidate.weight }, evicted);
+      if (node.plan.release !== null) node.givenTokens += candidate.tokens;
       if (isFull(node)) runUntilFree(node);
     },
     canStartMore() {
-      for (const node of nodes.values()) if (node.isNow && !isFull(node)) return true;
+      for (const node of nodes.values()) {
+        if (node.isNow && !isFull(node) && releaseS(node, "interactive") <= 0) return true;
+      }
       return false;
     },
     costOf(candidate, option) {
@@ -174,6 +179,10 @@ export function createListPass(fleet: PassFleet): ListPass {
     },
   };
 }
+
+/** Owners need not keep to the pace that others keep to on their nodes. */
+const notBeforeS = (node: VirtualNode, { spec }: Candidate): number =>
+  node.plan.release === null || node.plan.release.owner === spec.member ? 0 : releaseS(node, spec.band);
 
 function startOf(node: VirtualNode, model: number): Start {
   const { speed } = modelAt(node.plan, model);

@@ -6,7 +6,7 @@ import type { PlanNode } from "./plan.ts";
 import { createVirtualNode, runUntilFree } from "./virtual-node.ts";
 
 const NEED = { prefillS: 1, decodeS: 4 };
-const ALONE: CostContext = { weight: 1, nodePrice: 0, tokens: 700, waitingAlike: 1 };
+const ALONE: CostContext = { weight: 1, nodePrice: 0, tokens: 700, notBeforeS: 0, waitingAlike: 1 };
 
 const costOn = (plan: Partial<PlanNode>, model = 0, context: Partial<CostContext> = {}) =>
   costOption(createVirtualNode(buildPlanNode(plan)), model, NEED, { ...ALONE, ...context });

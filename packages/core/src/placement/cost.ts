@@ -25,6 +25,8 @@ export interface CostContext {
   readonly nodePrice: number;
   /** Tokens that the job is expected to take from the node's budget. */
   readonly tokens: number;
+  /** How long the node's token budget keeps it waiting, seconds. */
+  readonly notBeforeS: number;
   /** Jobs of the same class that wait, this one included. */
   readonly waitingAlike: number;
 }
@@ -86,13 +88,14 @@ interface FixedCost {
 function priced(
   node: VirtualNode,
   kind: OptionCost["kind"],
-  waitS: number,
+  freeS: number,
   evicted: readonly number[],
   impact: Impact,
   fixed: FixedCost,
   context: CostContext,
 ): OptionCost {
   const { loadS, need, evictionS, budgetS } = fixed;
+  const waitS = Math.max(freeS, context.notBeforeS);
   const coRunnersS = impact.othersS / context.weight;
   const queueS = (context.nodePrice * impact.workS) / context.weight;
   const terms: CostTerms = {
@@ -107,7 +110,8 @@ function priced(
     budgetS,
     totalS: waitS + loadS + impact.ownS + coRunnersS + queueS + evictionS + budgetS,
   };
-  return { kind, startsNow: kind === "join" && node.isNow && !isFull(node), loadS, evicted, terms };
+  const startsNow = kind === "join" && node.isNow && !isFull(node) && context.notBeforeS <= 0;
+  return { kind, startsNow, loadS, evicted, terms };
 }
 
 /** Starting beside what runs. */

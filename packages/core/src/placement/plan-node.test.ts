@@ -24,6 +24,7 @@ const plan = (attempts: readonly PlannedAttempt[], changes: Partial<PlanSource> 
     attempts,
     useOf: () => ({ lastUseMs: 0, startsPerSecond: 0 }),
     tokenPriceS: 0,
+    release: null,
     ...changes,
   });
 

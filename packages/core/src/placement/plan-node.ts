@@ -5,7 +5,7 @@ import type { JobSpec } from "../job/job.ts";
 import type { Tier } from "../terms.ts";
 import { expectedMoreTokens } from "./expected-output.ts";
 import type { PlacementOption } from "./candidate.ts";
-import type { PlanModel, PlanNode, Running } from "./plan.ts";
+import type { PlanModel, PlanNode, PlanRelease, Running } from "./plan.ts";
 
 /** From what is known of a node to the plan that placement decides on. */
 
@@ -35,6 +35,7 @@ export interface PlanSource {
   readonly attempts: readonly PlannedAttempt[];
   readonly useOf: (model: string) => ModelUse;
   readonly tokenPriceS: number;
+  readonly release: PlanRelease | null;
 }
 
 /** What a second of delay of a job is worth. */
@@ -66,7 +67,8 @@ export function optionsOf(
 
 export const planNode = (source: PlanSource): PlanNode => planWith(source, planModels(source));
 
-const planTerms = ({ report, tokenPriceS }: PlanSource) => ({
+const planTerms = ({ report, tokenPriceS, release }: PlanSource) => ({
+  release,
   modelMemoryBytes: report.modelMemoryBytes,
   interference: report.interference.value,
   tokenPriceS,

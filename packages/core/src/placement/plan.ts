@@ -1,5 +1,5 @@
 import type { ModelCapacity } from "../fleet/node.ts";
-import type { Tier } from "../terms.ts";
+import type { MemberId, Tier } from "../terms.ts";
 
 /**
  * The fleet as one placement decision sees it, at one moment. Times are seconds; what a job or an attempt
@@ -40,8 +40,18 @@ export interface PlanNode {
   readonly interference: number;
   /** Price of one token of the node's budget, seconds. */
   readonly tokenPriceS: number;
+  /** When its token budgets let the next job start; null without a budget. */
+  readonly release: PlanRelease | null;
   readonly models: readonly PlanModel[];
   readonly running: readonly Running[];
+}
+
+/** Seconds from now, by band, not after now when a job may start; its owner's own jobs need not wait for it. */
+export interface PlanRelease {
+  readonly interactiveS: number;
+  readonly batchS: number;
+  readonly tokensPerSecond: number;
+  readonly owner: MemberId;
 }
 
 /** What one job needs of one model on one node, alone. */

@@ -1,4 +1,5 @@
 import { assert } from "../assert.ts";
+import type { JobSpec } from "../job/job.ts";
 import { modelAt } from "./plan.ts";
 import type { Need, PlanNode, Running } from "./plan.ts";
 
@@ -16,6 +17,8 @@ export interface VirtualNode {
   elapsedS: number;
   /** Nothing was run forward: the slots that are free are free now. */
   isNow: boolean;
+  /** Tokens of its budget that jobs were given in thought. */
+  givenTokens: number;
   finishesS: readonly number[] | null;
 }
 
@@ -36,6 +39,7 @@ export const createVirtualNode = (plan: PlanNode): VirtualNode => ({
   loaded: plan.models.map((model) => model.loaded),
   elapsedS: 0,
   isNow: true,
+  givenTokens: 0,
   finishesS: null,
 });
 
@@ -68,6 +72,7 @@ export function finishTimesS(node: VirtualNode): readonly number[] {
     loaded: node.loaded,
     elapsedS: 0,
     isNow: false,
+    givenTokens: 0,
     finishesS: null,
   };
   const order = ahead.running.slice();
@@ -200,5 +205,13 @@ export function loadLeftS(node: VirtualNode, model: number): number {
 /** Whether something other than `model` runs. */
 export const runsOthers = (node: VirtualNode, model: number): boolean =>
   node.running.some((attempt) => attempt.model !== model);
+
+/** How long the node's token budget keeps a job of others than its owner waiting, seconds; not above 0: it may start. */
+export function releaseS({ plan: { release }, givenTokens }: VirtualNode, band: JobSpec["band"]): number {
+  if (release === null) return 0;
+  const { interactiveS, batchS, tokensPerSecond } = release;
+  const leastS = band === "batch" ? batchS : interactiveS;
+  return givenTokens === 0 ? leastS : leastS + givenTokens / Math.max(tokensPerSecond, 1e-9);
+}
 
 export const aloneS = (need: Need): number => need.prefillS + need.decodeS;

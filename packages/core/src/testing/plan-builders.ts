@@ -26,6 +26,7 @@ export const buildPlanNode = (changes: Partial<PlanNode> = {}): PlanNode => ({
   modelMemoryBytes: 88e9,
   interference: 1,
   tokenPriceS: 0,
+  release: null,
   models: [buildPlanModel(), buildPlanModel({ name: "qwen3:8b", tier: "local-small" })],
   running: [],
   ...changes,

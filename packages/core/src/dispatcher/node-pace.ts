@@ -1,0 +1,79 @@
+import { bothReleases, movePrice, planFor, releaseOf, startPrice } from "../budget/pace.ts";
+import type { BudgetPlan, BudgetPrice, Release } from "../budget/pace.ts";
+import { holdTokens } from "../job/job.ts";
+import type { FleetNode } from "./fleet.ts";
+
+/** How a node keeps to its token budgets of day and month; changed in place. */
+export interface NodePace {
+  day: BudgetPlan | null;
+  month: BudgetPlan | null;
+  price: BudgetPrice;
+  /** What an attempt takes on average, ms. */
+  attemptMs: number;
+}
+
+/** What is assumed of attempts before one has ended, ms. */
+const START_ATTEMPT_MS = 60_000;
+const ATTEMPT_RATE = 0.1;
+
+export const createNodePace = (nowMs: number): NodePace => ({
+  day: null,
+  month: null,
+  price: startPrice(nowMs),
+  attemptMs: START_ATTEMPT_MS,
+});
+
+/** Learns from an attempt that has ended. */
+export function noteAttempt(pace: NodePace, tookMs: number): void {
+  pace.attemptMs += ATTEMPT_RATE * (Math.max(0, tookMs) - pace.attemptMs);
+}
+
+/** When the node's budgets let the next job start; null without a budget. */
+export function releaseFor(node: FleetNode, nowMs: number): Release | null {
+  const { pace, budget, report } = node;
+  if (budget.dayLeftTokens === null && budget.monthLeftTokens === null) return null;
+  // Holds are far above use: what is in flight counts as what it is expected to use.
+  let unusedTokens = 0;
+  for (const { spec, expectedTokens } of node.attempts.values())
+    unusedTokens += holdTokens(spec) - expectedTokens;
+  let release: Release | null = null;
+  if (budget.dayLeftTokens !== null) {
+    const period = {
+      endsMs: budget.dayEndsMs,
+      limitTokens: report.tokensPerDay ?? Infinity,
+      expectedLeftTokens: budget.dayLeftTokens + unusedTokens,
+    };
+    pace.day = planFor(pace.day, period, nowMs);
+    release = releaseOf(pace.day, period, pace.attemptMs, nowMs);
+  }
+  if (budget.monthLeftTokens !== null) {
+    const period = {
+      endsMs: budget.monthEndsMs,
+      limitTokens: report.tokensPerMonth ?? Infinity,
+      expectedLeftTokens: budget.monthLeftTokens + unusedTokens,
+    };
+    pace.month = planFor(pace.month, period, nowMs);
+    const ofMonth = releaseOf(pace.month, period, pace.attemptMs, nowMs);
+    release = release === null ? ofMonth : bothReleases(release, ofMonth);
+  }
+  return release;
+}
+
+/** Price of one of the node's tokens, seconds, by how often its plan let nothing start. */
+export function tokenPriceS(node: FleetNode, release: Release | null, nowMs: number): number {
+  if (release === null) return 0;
+  node.pace.price = movePrice(node.pace.price, release.interactiveMs > nowMs, nowMs);
+  return node.pace.price.priceS;
+}
+
+/** When the first of the nodes with a free slot whose plans let nothing start now lets a job start; Infinity for none. */
+export function nextReleaseMs(fleet: readonly FleetNode[], waiting: number, nowMs: number): number {
+  let nextMs = Infinity;
+  if (waiting === 0) return nextMs;
+  for (const node of fleet) {
+    if (!node.open || node.attempts.size >= node.report.slots) continue;
+    const release = releaseFor(node, nowMs);
+    if (release !== null && release.interactiveMs > nowMs) nextMs = Math.min(nextMs, release.interactiveMs);
+  }
+  return nextMs;
+}
