@@ -1,5 +1,8 @@
 import { decodeStepMs, prefillMs } from "@coop/core";
 import { describe, expect, test } from "vitest";
+import { simulatedMachine } from "../machines/fleet.ts";
+import { createPhysics } from "../machines/physics.ts";
+import type { Generation } from "../machines/physics.ts";
 import { buildSimJob, buildSimNode } from "../testing/builders.ts";
 import { decodeAloneS, tokensDecoded } from "./decode-time.ts";
 import type { SimModel, SimNode } from "./fleet.ts";
@@ -164,4 +167,39 @@ describe("a machine", () => {
       Infinity,
     ]);
   });
+});
+
+test("agrees with the machines that speak Ollama's protocol", () => {
+  const machine = createMachine(studio);
+  const physics = createPhysics(simulatedMachine(STUDIO));
+  const jobs = [
+    { atS: 0, of: 0, promptTokens: 1_500, outputTokens: 300 },
+    { atS: 1, of: 0, promptTokens: 300, outputTokens: 500 },
+    { atS: 3, of: 1, promptTokens: 2_000, outputTokens: 200 },
+    { atS: 20, of: 1, promptTokens: 100, outputTokens: 50 },
+  ];
+  const tookS: number[] = [];
+  const endS: number[] = [];
+  const generations: Generation[] = [];
+  for (const [index, { atS, of, promptTokens, outputTokens }] of jobs.entries()) {
+    while (machine.nextChangeS() <= atS) {
+      const changeS = machine.nextChangeS();
+      for (const { job } of machine.advance(changeS)) endS[job.index] = changeS;
+    }
+    machine.advance(atS);
+    machine.start(buildSimJob(index, { promptTokens, outputTokens }), of);
+    physics.advance((atS - (jobs[index - 1]?.atS ?? 0)) * 1000);
+    const name = model(of).name;
+    const outcome = physics.submit({ model: name, promptTokens, outputTokens, contextTokens: 16_384 });
+    if (outcome.kind === "taken") generations.push(outcome.generation);
+  }
+  for (const [index, at] of ends(machine)) endS[index] = at;
+  physics.advance(1e6);
+  for (const { spent } of generations) {
+    tookS.push((spent.queuedMs + spent.loadMs + spent.prefillMs + spent.decodeMs) / 1000);
+  }
+  for (const [index, { atS }] of jobs.entries()) {
+    const ratio = ((endS[index] ?? Number.NaN) - atS) / (tookS[index] ?? Number.NaN);
+    expect(Math.abs(ratio - 1)).toBeLessThan(0.02);
+  }
 });
