@@ -33,6 +33,7 @@ const SERVER: Program = {
     { from: "api/src/page/assets", to: "assets" },
     { from: "api/node_modules/uplot/dist/uPlot.iife.min.js", to: "assets/uplot.js" },
     { from: "api/node_modules/uplot/dist/uPlot.min.css", to: "assets/uplot.css" },
+    { from: "server/node_modules/@bull-board/ui/dist", to: "queue-board/dist" },
   ],
 };
 const COOP: Program = { name: "coop", source: "cli/src/main.ts", folders: [] };
@@ -53,6 +54,8 @@ async function bundle(
       define: { COOP_AGENT_BUILD: JSON.stringify(version.split("+")[1] ?? "") },
     },
     logLevel: "warn",
+    // Bull Board evaluates where its page lies only where nothing tells it.
+    checks: { eval: false },
     output: {
       dir: directory,
       format: "esm",

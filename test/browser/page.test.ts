@@ -153,3 +153,16 @@ test("everything is reached by keyboard, and a key that does not serve is refuse
   expect(await page.getByRole("alert").textContent()).toContain("This is no complete API key");
   await page.context().close();
 });
+
+test("an operator looks at the queue, which asks nothing of anybody else and offers no change", async () => {
+  const { page, watched } = await open();
+  await signIn(page, coop.operatorKey);
+  await page.getByRole("link", { name: "The job queue" }).click();
+  await page.getByText("jobs", { exact: true }).first().waitFor();
+  await page.goto(`${coop.url}/admin/queues/queue/jobs?status=completed`);
+  await page.getByText(/^job_/).first().waitFor();
+  expect(await page.getByRole("button", { name: /retry|clean|promote|add job|obliterate/i }).count()).toBe(0);
+  await picture(page, "queue");
+  expect(watched.faults).toEqual([]);
+  await page.context().close();
+});

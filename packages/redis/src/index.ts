@@ -3,3 +3,4 @@ export { startEmbeddedRedis, type EmbeddedRedis, type EmbeddedRedisOptions } fro
 export { openStores, type Stores, type StoresOptions } from "./stores.ts";
 export { createVault, type Vault } from "./vault.ts";
 export type { Projector } from "./projector.ts";
+export type { QueueView } from "./queue-view.ts";

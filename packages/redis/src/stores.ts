@@ -34,6 +34,7 @@ import { createMemberStore } from "./membership.ts";
 import { createNodeRegistry } from "./node-registry.ts";
 import { createOutputLog } from "./output-log.ts";
 import { createProjector, type Projector } from "./projector.ts";
+import { openQueueView, type QueueView } from "./queue-view.ts";
 import { parseRedisAddress, type RedisAddress } from "./redis-address.ts";
 import { createScripts, type OnStep } from "./script.ts";
 import { createSnapshots } from "./snapshot.ts";
@@ -73,6 +74,8 @@ export interface Stores extends AsyncDisposable {
   readonly leadership: Leadership;
   /** Keeps BullMQ as the jobs are; the leading scheduler runs it. */
   readonly projector: Projector;
+  /** Opens BullMQ's queue to look at, on a connection that is closed with the others. */
+  readonly queueView: () => QueueView;
   /** What the settings of Redis, as they were when it was opened, promise for a crash. */
   readonly persistence: Persistence;
   /** Copies of what Redis holds; for a Redis on this machine. */
@@ -139,6 +142,7 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
         clock: options.clock,
         log,
       }),
+      queueView: () => openQueueView(connect("request", "queue-view"), prefix),
       persistence,
       snapshots: createSnapshots(desk),
       close,

@@ -24,6 +24,7 @@ import { loadAgentPackage } from "./agent-package.ts";
 import type { ServerConfig } from "./config.ts";
 import { watchLedger } from "./ledger-watch.ts";
 import { ensureOperatorKey } from "./operator.ts";
+import { queueBoard } from "./queue-board.ts";
 import { firstDayKept, storePolicy } from "./retention.ts";
 import { loadSecrets } from "./secrets.ts";
 import { loadSettings } from "./settings/load.ts";
@@ -48,6 +49,8 @@ const HOUR_MS = 3_600_000;
 const SHRED_EVERY_MS = HOUR_MS;
 /** What the names of the co-op's keys in Redis begin with. */
 export const KEY_PREFIX = "{coop}";
+/** Where operators look at the queue, behind what stands before all of `/admin`. */
+const QUEUES_PATH = "/admin/queues";
 
 const systemClock: Clock = { now: () => Date.now() };
 const systemRandom: Random = { next: () => Math.random() };
@@ -117,6 +120,7 @@ export async function startServer(
         pendingCaps: PENDING_CAPS,
       })
     : null;
+  api?.app.route(QUEUES_PATH, queueBoard(stores.queueView(), QUEUES_PATH));
 
   const server = createAdaptorServer({
     fetch: (api?.app ?? createMonitoring(watched)).fetch,
