@@ -61,7 +61,7 @@ const SECONDS_A_DAY = 86_400;
 
 export function createMonthReading(deps: MonthReadingDeps): MonthReading {
   const { usage, accounting, members, nodes, settings, limitsOf } = deps;
-  const oneByOne = createLane();
+  const atLeisure = createLane();
 
   const read = async (member: Member, month: string): Promise<MemberRecord> => {
     const [used, account, { floorTokens }] = await Promise.all([
@@ -86,7 +86,7 @@ export function createMonthReading(deps: MonthReadingDeps): MonthReading {
       nodes: reportedNodes(registrations, everyone),
       members: everyone,
     });
-    await oneByOne(everyone, async (member) => report.take(await read(member, period.month)));
+    await atLeisure(everyone, async (member) => report.take(await read(member, period.month)));
     return report;
   };
 
@@ -113,7 +113,7 @@ export function createMonthReading(deps: MonthReadingDeps): MonthReading {
       let month = monthOfDay(from);
       for (let amount = 0; amount < most && month <= last; amount += 1) {
         const current = month;
-        await oneByOne(who, async ({ id }) => {
+        await atLeisure(who, async ({ id }) => {
           const { rows } = await usage.month(id, current);
           groups.add(rows.filter(({ day }) => day >= from && day <= to));
         });
@@ -128,19 +128,27 @@ export function createMonthReading(deps: MonthReadingDeps): MonthReading {
 }
 
 /** A member of a large co-op takes the server about a millisecond, and the store another: most of the time is others'. */
-const REST_MS = 3;
+const PACE_MS = 7;
+/** Reads under way at once: the store answers when its writes are on disk, which takes longer than the work itself. */
+const AT_ONCE = 2;
 
-/** Steps of long work, one after the other whoever asks for them, so that all others come in between. */
+/** Steps of long work, at most one begun in PACE_MS whoever asks for them, so that all others come in between. */
 function createLane() {
   let free: Promise<void> = Promise.resolve();
-  const inTurn = <Item>(item: Item, step: (item: Item) => Promise<void>): Promise<void> => {
-    const turn = free.then(async () => step(item));
-    // Who asked for a step hears how it failed; the next one is another's.
-    free = turn.catch(() => undefined).then(async () => delay(REST_MS));
-    return turn;
+  const turn = (): Promise<void> => {
+    const mine = free;
+    free = mine.then(async () => delay(PACE_MS));
+    return mine;
   };
   return async <Item>(items: readonly Item[], step: (item: Item) => Promise<void>): Promise<void> => {
-    for (const item of items) await inTurn(item, step);
+    const waiting = items.values();
+    const work = async (): Promise<void> => {
+      for (const item of waiting) {
+        await turn();
+        await step(item);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
   };
 }
 

@@ -159,7 +159,7 @@ test("members who ask at once share what is read of the others", async () => {
   expect(seen.length).toBeLessThan(20 + 3 * 20);
 });
 
-test("however many reports are made at once, one member is read at a time", async () => {
+test("however many reports are made at once, members are read one after the other", async () => {
   let reading = 0;
   let most = 0;
   const scripted = scriptedUsage([]);

@@ -39,7 +39,7 @@ export interface MemberRecord {
 }
 
 /**
- * The statements of a month. Members are taken one at a time, so that a large co-op's report never keeps a server
+ * The statements of a month. Members are taken one at a time and in any order, so that a large co-op's report never keeps a server
  * busy for long; statements are right once every member has been taken.
  */
 export interface MonthReport {
@@ -111,10 +111,15 @@ export function createMonthReport(basis: MonthBasis): MonthReport {
       const { nodes } = fleetMonth(basis, known, all);
       const sharing = fixedCosts(basis, nodes, 1 / Math.max(1, sharers.size), sharers.size).total;
       const notSharing = fixedCosts(basis, nodes, 0, sharers.size).total;
-      const withShares = lines.map((line): MemberLine => {
-        const fixedShare = sharers.has(line.member) ? sharing : notSharing;
-        return { ...line, fixedShare, total: together(line.energy, fixedShare) };
-      });
+      const order = new Map(members.map(({ id }, index) => [id, index] as const));
+      const placeOf = ({ member }: { readonly member: MemberId }): number =>
+        order.get(member) ?? members.length;
+      const withShares = lines
+        .map((line): MemberLine => {
+          const fixedShare = sharers.has(line.member) ? sharing : notSharing;
+          return { ...line, fixedShare, total: together(line.energy, fixedShare) };
+        })
+        .sort((a, b) => placeOf(a) - placeOf(b));
       const subject = { kind: "fleet" as const, members: lines.length };
       return statement(subject, all, 1, { quota: null, members: withShares });
     },
