@@ -1,3 +1,4 @@
+import type { JobSpec } from "@coop/core";
 import { jainIndex } from "../bounds/jain.ts";
 import { isBelowTier } from "../world/station.ts";
 import type { WorldRun } from "../world/run.ts";
@@ -12,6 +13,8 @@ export interface RunMetrics {
   readonly p99Slowdown: number;
   /** By node: part of the time that it was present in which it ran anything. */
   readonly utilisation: Readonly<Record<string, number>>;
+  /** Interactive and batch work apart: batch work is meant to wait, so that means over both tell of neither. */
+  readonly bands: Readonly<Record<JobSpec["band"], BandMetrics>>;
   readonly completed: number;
   readonly belowTier: number;
   /** Largest difference in service between two members while both waited for the same, reference-seconds. */
@@ -26,6 +29,13 @@ export interface RunMetrics {
   readonly cachedShare: number;
   /** By node with a token budget: tokens used, and as a share of what the budget allowed in the time of the run. */
   readonly budgets: Readonly<Record<string, BudgetUse>>;
+}
+
+export interface BandMetrics {
+  readonly completed: number;
+  /** NaN when none was served. */
+  readonly meanLatencyS: number;
+  readonly meanSlowdown: number;
 }
 
 export interface BudgetUse {
@@ -72,6 +82,7 @@ export function metricsOf(run: WorldRun): RunMetrics {
     utilisation: Object.fromEntries(
       run.nodes.map(({ name, busyS, presentS }) => [name, presentS > 0 ? busyS / presentS : 0]),
     ),
+    bands: { interactive: bandOf(run, "interactive"), batch: bandOf(run, "batch") },
     completed: latencies.length,
     belowTier,
     fairnessGapS: run.fairness.backloggedGapS,
@@ -82,6 +93,18 @@ export function metricsOf(run: WorldRun): RunMetrics {
     cachedShare: promptTokens > 0 ? run.cachedTokens / promptTokens : 0,
     budgets: budgetsOf(run),
   };
+}
+
+function bandOf(run: WorldRun, band: JobSpec["band"]): BandMetrics {
+  const latencies: number[] = [];
+  const slowdowns: number[] = [];
+  for (const { index, spec, arrivalS } of run.jobs) {
+    const latencyS = (run.endS[index] ?? Number.NaN) - arrivalS;
+    if (spec.band !== band || Number.isNaN(latencyS)) continue;
+    latencies.push(latencyS);
+    slowdowns.push(latencyS / (run.bestS[index] ?? Number.NaN));
+  }
+  return { completed: latencies.length, meanLatencyS: mean(latencies), meanSlowdown: mean(slowdowns) };
 }
 
 /** A budget counts in full for every day or month that the run has begun. */

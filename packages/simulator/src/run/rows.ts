@@ -1,6 +1,7 @@
+import type { JobSpec } from "@coop/core";
 import type { Cell } from "./experiment.ts";
 import { mean, spread } from "./metrics.ts";
-import type { BudgetUse, RunMetrics } from "./metrics.ts";
+import type { BandMetrics, BudgetUse, RunMetrics } from "./metrics.ts";
 
 /** One cell as a program reads it: means over the seeds. */
 export interface Row {
@@ -13,6 +14,8 @@ export interface Row {
   readonly meanSlowdown: number;
   readonly p99Slowdown: number;
   readonly utilisation: Readonly<Record<string, number>>;
+  /** Where there is batch work: it and interactive work apart. */
+  readonly bands: Readonly<Record<JobSpec["band"], BandMetrics>> | null;
   readonly jobs: number;
   readonly completed: number;
   /** Requests of the workload that no node could ever serve, and that are no jobs of the run. */
@@ -63,6 +66,7 @@ export function rowOf({ policy, load, runs }: Cell): Row {
     utilisation: Object.fromEntries(
       names.map((name) => [name, over(({ utilisation }) => utilisation[name] ?? 0)]),
     ),
+    bands: bandsOf(runs.map(({ metrics }) => metrics)),
     jobs: mean(runs.map(({ run }) => run.jobs.length)),
     leftOut: mean(runs.map(({ leftOut }) => leftOut)),
     completed: over((metrics) => metrics.completed),
@@ -112,4 +116,14 @@ function budgetsOf(runs: readonly RunMetrics[]): Record<string, BudgetUse> {
 function mostOf(runs: readonly RunMetrics[], name: string): number | null {
   const known = runs.flatMap(({ budgets }) => budgets[name]?.hourlyMostOff ?? []);
   return known.length === 0 ? null : Math.max(...known);
+}
+
+function bandsOf(runs: readonly RunMetrics[]): Row["bands"] {
+  if (runs.every(({ bands }) => bands.batch.completed === 0)) return null;
+  const of = (band: JobSpec["band"]): BandMetrics => ({
+    completed: mean(runs.map(({ bands }) => bands[band].completed)),
+    meanLatencyS: mean(runs.map(({ bands }) => bands[band].meanLatencyS)),
+    meanSlowdown: mean(runs.map(({ bands }) => bands[band].meanSlowdown)),
+  });
+  return { interactive: of("interactive"), batch: of("batch") };
 }

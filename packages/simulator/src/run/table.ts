@@ -29,6 +29,12 @@ function blockOf(rows: readonly Row[]): string {
     String(row.belowTier),
     ...shown.map((name) => percent(row.utilisation[name] ?? 0)),
   ]);
+  const bands = rows.flatMap((row) =>
+    Object.entries(row.bands ?? {}).map(
+      ([band, { meanLatencyS, meanSlowdown }]) =>
+        `  ${row.policy}: ${band} work ${seconds(meanLatencyS)}, slowdown ${factor(meanSlowdown)}`,
+    ),
+  );
   const budgets = rows.flatMap((row) =>
     Object.entries(row.budgets).map(
       ([node, { spentShare, allowedTokens, hourlyMostOff }]) =>
@@ -38,7 +44,7 @@ function blockOf(rows: readonly Row[]): string {
   );
   const leftOut =
     first.leftOut > 0 ? [`  left out: ${first.leftOut} requests that no node could ever serve`] : [];
-  return [title, ...leftOut, ...aligned([header, ...lines]), ...budgets, ""].join("\n");
+  return [title, ...leftOut, ...aligned([header, ...lines]), ...bands, ...budgets, ""].join("\n");
 }
 
 function aligned(lines: readonly (readonly string[])[]): string[] {
