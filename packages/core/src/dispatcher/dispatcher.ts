@@ -27,6 +27,7 @@ import type { JobKind } from "./job-kind.ts";
 import { nextReleaseMs } from "./node-pace.ts";
 import { createOutputLengths } from "./output-lengths.ts";
 import { createPendingJobs } from "./pending-jobs.ts";
+import { createPrefixes } from "./prefixes.ts";
 import { runRound } from "./round.ts";
 import type { PassView, RoundState } from "./round.ts";
 import { speedsOf, usableBy } from "./usable.ts";
@@ -64,6 +65,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
   const attempts = new Map<JobId, Attempt>();
   const counters = createFairCounters();
   const outputs = createOutputLengths();
+  const prefixes = createPrefixes();
   const pending = createPendingJobs({
     counters,
     outputs,
@@ -111,6 +113,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
   const state: RoundState = {
     counters,
     outputs,
+    prefixes,
     usableBy: usable,
     kinds: pending.kinds,
     fleet: () => fleet,
@@ -148,6 +151,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       model,
       startedAtMs: run.startedAtMs,
       meanOutputTokens,
+      cachedTokens: prefixes.cachedTokens(spec, node.index, model),
       expectedTokens: spec.promptTokens + expectedTokens,
       chargedS,
       mostS: Math.max(chargedS, referenceS(spec.maxOutputTokens)),
@@ -156,6 +160,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       heardAtMs: clock.now(),
     };
     attempts.set(spec.id, attempt);
+    prefixes.started(spec, node.index, model);
     startAttempt(attempt, run.holdsTokens, clock.now());
     charge(attempt, chargedS);
     counters.mayOverrun(spec.member, spec.weight, attempt.mostS - chargedS);
@@ -275,6 +280,11 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
         end(attempt, event.usage, event.usage);
         const outputTokens = event.usage?.outputTokens ?? 0;
         if (outputTokens > 0) outputs.learn(attempt.spec, attempt.model, outputTokens);
+        if (event.usage !== null) {
+          const { spec, node, model } = attempt;
+          const tokens = event.usage.promptTokens + outputTokens;
+          prefixes.ended(spec, { node: node.index, model, slots: node.report.slots, tokens });
+        }
         return true;
       }
       case "tick":

@@ -64,7 +64,7 @@ function explainAside(
   view: PassView,
 ): Placement {
   const usable = state.usableBy(job.kind);
-  const candidate = candidateOf(job, usable, usable.models, state.outputs);
+  const candidate = candidateOf(job, usable, usable.models, state);
   if (candidate === null) {
     const nodes = refusedVerdicts(state, job);
     if (couldNeverServe(nodes)) {
@@ -106,7 +106,9 @@ function verdicts(
   view: PassView,
 ): readonly NodeVerdict[] {
   const { spec, excludedNodes, options } = candidate;
-  const makeOption = optionsOf(spec, state.outputs.meansFor(spec));
+  const makeOption = optionsOf(spec, state.outputs.meansFor(spec), (node, model) =>
+    state.prefixes.cachedTokens(spec, node, model),
+  );
   const first = [choice?.option.node, ...options.map(({ node }) => node)].filter(
     (index) => index !== undefined,
   );

@@ -27,6 +27,7 @@ export interface Attempt {
   readonly model: string;
   readonly startedAtMs: number;
   readonly meanOutputTokens: number;
+  readonly cachedTokens: number;
   /** Prompt and output tokens that it is expected to use; what it has used, where that is more. */
   expectedTokens: number;
   /** Reference-seconds that its member was charged for it so far. */
@@ -191,6 +192,7 @@ export function planOf(node: FleetNode, nowMs: number): PlanNode {
       phase: attempt.phase,
       sinceHeardS: Math.max(0, nowMs - attempt.heardAtMs) / 1000,
       promptTokens: attempt.spec.promptTokens,
+      cachedTokens: attempt.cachedTokens,
       maxOutputTokens: attempt.spec.maxOutputTokens,
       outputTokens: attempt.outputTokens,
       meanOutputTokens: attempt.meanOutputTokens,

@@ -14,6 +14,7 @@ import type { OutputLengths } from "./output-lengths.ts";
 import type { OwnerFirst } from "./owner-first.ts";
 import { smallerFirst } from "./pending-job.ts";
 import type { PendingJob } from "./pending-job.ts";
+import type { Prefixes } from "./prefixes.ts";
 import { turnsOf } from "./turns.ts";
 import type { Turns } from "./turns.ts";
 import { worthWeighing } from "./usable.ts";
@@ -43,6 +44,7 @@ export interface RoundCandidate extends Candidate {
 export interface GatherDeps {
   readonly counters: FairCounters;
   readonly outputs: OutputLengths;
+  readonly prefixes: Prefixes;
   readonly usableBy: (kind: JobKind) => UsableModels;
   readonly ownerFirst: OwnerFirst;
 }
@@ -125,7 +127,7 @@ export function gather(
   const ofOwners = new Set<RoundCandidate>();
   for (const { job, rank, ofOwner, kind, worth } of nearest) {
     const candidate = isWithin(job, kind.limits)
-      ? candidateOf(job, kind.usable, withOwn(worth, job, kind, deps), deps.outputs)
+      ? candidateOf(job, kind.usable, withOwn(worth, job, kind, deps), deps)
       : null;
     if (candidate === null) {
       unservable.push(job);
@@ -147,18 +149,20 @@ export function gather(
   return { candidates, owners, unservable, leftOut: ready > candidates.length, turns };
 }
 
-/** In a large fleet the nodes worth weighing may leave out a member's own. */
+/** In a large fleet the nodes worth weighing may leave out a member's own, and the one of the conversation's last turn. */
 function withOwn(
   worth: readonly UsableModel[],
   { spec }: PendingJob,
   { kind, usable }: OpenKind,
-  { ownerFirst }: GatherDeps,
+  { ownerFirst, prefixes }: GatherDeps,
 ): readonly UsableModel[] {
   if (worth === usable.models) return worth;
-  const own = ownerFirst
-    .ownModels(spec.member, kind)
-    .filter(({ node, index }) => !worth.some((model) => model.node === node && model.index === index));
-  return own.length === 0 ? worth : [...worth, ...own];
+  const last = prefixes.lastNode(spec);
+  const ofLast = last === null ? [] : usable.models.filter(({ node }) => node.index === last);
+  const added = [...ownerFirst.ownModels(spec.member, kind), ...ofLast].filter(
+    ({ node, index }) => !worth.some((model) => model.node === node && model.index === index),
+  );
+  return added.length === 0 ? worth : [...worth, ...added];
 }
 
 /**
@@ -192,7 +196,7 @@ function admitted(
   for (const job of ofOwners) if (!jobs.has(job) || out.has(job)) outside.add(job);
   for (const job of ofOwners) jobs.add(job);
   const worth = worthWeighing(usable);
-  const keyPerSize = roughKeyPerSize(jobs, open, worth, keyOf, deps.outputs);
+  const keyPerSize = roughKeyPerSize(jobs, open, worth, keyOf, deps);
   return Array.from(jobs, (job) => {
     const rank = job === oldest ? "promoted" : outside.has(job) ? "outside" : out.has(job) ? "out" : "inside";
     const ofOwner = ofOwners.has(job);
@@ -237,10 +241,10 @@ function roughKeyPerSize(
   { usable, limits }: OpenKind,
   worth: readonly UsableModel[],
   keyOf: (candidate: Candidate) => number,
-  outputs: OutputLengths,
+  deps: Pick<GatherDeps, "outputs" | "prefixes">,
 ): number {
   for (const job of jobs) {
-    const candidate = isWithin(job, limits) ? candidateOf(job, usable, worth, outputs) : null;
+    const candidate = isWithin(job, limits) ? candidateOf(job, usable, worth, deps) : null;
     if (candidate !== null) return keyOf(candidate) / job.size ** ROUGH_EXPONENT;
   }
   return 1;
@@ -251,11 +255,13 @@ export function candidateOf(
   job: PendingJob,
   usable: UsableModels,
   worth: readonly UsableModel[],
-  outputs: OutputLengths,
+  { outputs, prefixes }: Pick<GatherDeps, "outputs" | "prefixes">,
 ): RoundCandidate | null {
   const { spec } = job;
   const meanOf = outputs.meansFor(spec);
-  const makeOption = optionsOf(spec, meanOf);
+  const makeOption = optionsOf(spec, meanOf, (node, model) =>
+    spec.session === null ? 0 : prefixes.cachedTokens(spec, node, model),
+  );
   let bestS = Infinity;
   let best: ModelCapacity | null = null;
   const optionsAmong = (models: readonly UsableModel[], excluded: readonly NodeId[]): PlacementOption[] => {

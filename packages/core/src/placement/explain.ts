@@ -150,6 +150,7 @@ const planOfView = (view: NodeView, nowMs: number) =>
       phase: attempt.phase,
       sinceHeardS: attempt.phase === "decode" ? 0 : Math.max(0, nowMs - attempt.startedAtMs) / 1000,
       promptTokens: attempt.promptTokens,
+      cachedTokens: 0,
       maxOutputTokens: attempt.maxOutputTokens,
       outputTokens: attempt.outputTokens,
       meanOutputTokens: DEFAULT_MEAN_OUTPUT_TOKENS,

@@ -101,6 +101,8 @@ function closedRefusals(name: string, availability: NodeAvailability): Refusal[]
       return [notNow(reason, `${name} has no serving hours now${when("before")}`)];
     case "owner-active":
       return [notNow(reason, `${name} is in use by its owner, who comes first on it`)];
+    case "drained":
+      return [notNow(reason, `${name} was drained by an operator: it finishes what it runs`)];
   }
   return assertNever(reason);
 }

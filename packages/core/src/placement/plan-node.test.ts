@@ -8,6 +8,7 @@ const attempt = (changes: Partial<PlannedAttempt> = {}): PlannedAttempt => ({
   phase: "decode",
   sinceHeardS: 0,
   promptTokens: 1_000,
+  cachedTokens: 0,
   maxOutputTokens: 4_096,
   outputTokens: 0,
   meanOutputTokens: 200,

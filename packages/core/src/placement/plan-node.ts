@@ -16,6 +16,8 @@ export interface PlannedAttempt {
   /** Since the phase or the token count was last heard of, seconds. */
   readonly sinceHeardS: number;
   readonly promptTokens: number;
+  /** Part of the prompt that the engine is expected to hold from an earlier turn. */
+  readonly cachedTokens: number;
   readonly maxOutputTokens: number;
   readonly outputTokens: number;
   /** Mean output of its kind of job. */
@@ -43,10 +45,14 @@ export const weightOf = (spec: Pick<JobSpec, "band">): number => (spec.band === 
 
 type Runnable = { readonly name: string; readonly capacity: ModelCapacity };
 
-/** A job's options, where outputs of its kind on a model have the mean `meanOf(model)`. */
+/**
+ * A job's options, where outputs of its kind on a model have the mean `meanOf(model)` and a node's model holds
+ * `cachedOf(node, model)` tokens of its prompt already.
+ */
 export function optionsOf(
   spec: JobSpec,
   meanOf: (model: string) => number,
+  cachedOf: (node: number, model: string) => number = () => 0,
 ): (node: number, index: number, model: Runnable) => PlacementOption {
   let mean = Number.NaN;
   let outputTokens = 0;
@@ -59,7 +65,7 @@ export function optionsOf(
     return {
       node,
       model: index,
-      prefillS: prefillMs(capacity, spec.promptTokens) / 1000,
+      prefillS: prefillMs(capacity, spec.promptTokens - cachedOf(node, name)) / 1000,
       decodeS: (outputTokens * decodeStepMs(capacity, contextTokens, 1)) / 1000,
     };
   };
@@ -159,7 +165,7 @@ function remainingOf(
   if (isDecoding) return { loadS: 0, prefillS: 0, decodeS };
   const mustLoad = attempt.phase !== "prefill" && !model.loaded && !model.cloud;
   const loadS = mustLoad ? capacity.loadMs.value / 1000 : 0;
-  const promptS = prefillMs(capacity, attempt.promptTokens) / 1000;
+  const promptS = prefillMs(capacity, attempt.promptTokens - attempt.cachedTokens) / 1000;
   return {
     loadS: Math.max(0, loadS - attempt.sinceHeardS),
     prefillS: Math.max(0, promptS - Math.max(0, attempt.sinceHeardS - loadS)),
