@@ -92,6 +92,7 @@ function welcome(
     `Your co-op is up at ${url}`,
     `  machines   ${names.join(", ")}`,
     `             ${about}`,
+    `  page       open ${url} in a browser, and sign in with your key`,
     `  your key   ${keyPath}`,
     `  try it     ${usual}${hint('ask "Why is the sky blue?"')}`,
     `             curl ${url}/v1/chat/completions -H "Authorization: Bearer $(cat '${keyPath}')" \\`,
