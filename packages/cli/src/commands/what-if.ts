@@ -34,7 +34,9 @@ export async function whatIf(
   const jobs = await pastJobs(client, nowMs - days * DAY_MS);
   if (jobs.length === 0)
     throw new CliError("bad-input", `No job ended in the last ${plural(days, "day")}: try a larger --days.`);
-  output.note(`Simulating ${plural(jobs.length, "job")} twice.`);
+  output.note(
+    `Simulating ${plural(jobs.length, "job")} twice; where machines would be crowded this takes minutes.`,
+  );
   const outcome = await replay({ fleet, jobs: [...jobs], without: [...without], add: [...add] });
   if (json) output.json(outcome);
   else for (const line of whatIfLines(outcome, without, add)) output.line(line);

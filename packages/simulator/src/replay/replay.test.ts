@@ -2,6 +2,7 @@ import { findMachineProfile, findModelRow, priorCapacity, residentBytesOf } from
 import type { ReplayJob, ReplayMachine, ReplayRequest } from "@coop/protocol";
 import { replayOutcomeSchema } from "@coop/protocol";
 import { describe, expect, test } from "vitest";
+import { simJobs } from "./jobs.ts";
 import { replay } from "./replay.ts";
 
 const MIDNIGHT_MS = Date.UTC(2026, 4, 4);
@@ -120,16 +121,19 @@ describe("a replay", () => {
     expect(after.tiers[1]).toMatchObject({ tier: "local-small", beyond: 0, unserved: 0 });
   });
 
-  test("spends budgets by the co-op's days", () => {
-    // In Stockholm's summer the last two come after midnight, by UTC all four come on one day.
-    const jobs = [21, 21.5, 22.5, 23].map((hour) => job(hour * HOUR_MS));
-    const frugal = { ...STUDIO, tokensPerDay: 2_000 };
-    const fleet = { object: "coop.replay-fleet" as const, timeZone: "Europe/Stockholm", machines: [frugal] };
-    const { before } = replay(request({ fleet, jobs }));
-    // A hold takes 1,524 tokens and a job uses 400: a day's budget has room for two jobs, not for three.
-    expect(before.nodes[0]).toMatchObject({ jobs: 4, usedTokens: 1_600 });
-    expect(before.nodes[0]?.spentShare).toBeCloseTo(1_600 / 4_000, 6);
-    expect(before.tiers[0]?.meanWaitS).toBeLessThan(60);
+  test("begins its days when the co-op's begin, so that budgets do", () => {
+    // In Stockholm's summer 21:00 UTC is 23:00, and 22:30 UTC half an hour into the next day.
+    const [before, after] = simJobs([job(21 * HOUR_MS), job(22.5 * HOUR_MS)], "Europe/Stockholm");
+    expect([before?.arrivalS, after?.arrivalS]).toEqual([23 * 3_600, 24.5 * 3_600]);
+    expect(simJobs([job(21 * HOUR_MS)], "UTC")[0]?.arrivalS).toBe(21 * 3_600);
+  });
+
+  test("tells what of a budget was spent", () => {
+    const frugal = { ...STUDIO, tokensPerDay: 100_000 };
+    const fleet = { object: "coop.replay-fleet" as const, timeZone: "UTC", machines: [frugal] };
+    const { before } = replay(request({ fleet, jobs: [job(HOUR_MS), job(2 * HOUR_MS)] }));
+    expect(before.nodes[0]).toMatchObject({ jobs: 2, usedTokens: 800 });
+    expect(before.nodes[0]?.spentShare).toBeCloseTo(0.008, 6);
   });
 
   test("takes an expired job for one of usual length, and leaves out what failed or was cancelled", () => {

@@ -43,12 +43,16 @@ export function replay({ fleet, jobs: past, without, add }: ReplayRequest): Repl
   };
 }
 
+/** How long after the last arrival jobs may still be served: what waits longer has been too much for the machines. */
+const AFTERWARDS_S = 86_400;
+
 /** Jobs that no machine can ever serve would wait for good: they are counted and left out. */
 function runOn(fleet: SimFleet, jobs: readonly SimJob[]): ReplayRun {
   const servable = jobs
     .filter(({ spec }) => placesOf(fleet, spec).length > 0)
     .map((job, index) => ({ ...job, index }));
-  const run = runWorld({ fleet, jobs: servable, policy: dispatcherPolicy, seed: 1, untilS: null });
+  const untilS = (servable.at(-1)?.arrivalS ?? 0) + AFTERWARDS_S;
+  const run = runWorld({ fleet, jobs: servable, policy: dispatcherPolicy, seed: 1, untilS });
   const { budgets, utilisation } = metricsOf(run);
   const servedOn = fleet.nodes.map(() => 0);
   for (const node of run.node) if (node >= 0) servedOn[node] = (servedOn[node] ?? 0) + 1;
