@@ -32,9 +32,9 @@ A server gives its metrics at \`/metrics\` in the Prometheus text format: to its
 - **Where they come from.** Each server tells of itself. Of the fleet, the queue and the members, the one whose scheduler
   leads tells alone, so that sums over several servers count nothing twice. Agents send what they measure with their
   reports; no port is open at any member's home.
-- **Labels.** A \`node\` is a node's name and an \`owner\` the id of its member. Members appear by id, never by name, and
-  not at all with \`COOP_METRICS_OF_MEMBERS=no\`. Models and nodes that are gone are shown no more. No label carries a job,
-  a prompt or a key.
+- **Labels.** A \`node\` is a node's name and an \`owner\` the id of its member. Members appear by id, never by name; with
+  \`COOP_METRICS_OF_MEMBERS=no\` nothing tells what any of them used. Models and nodes that are gone are shown no more. No
+  label carries a job, a prompt or a key.
 - **Units** are in the names: seconds, bytes, tokens. Counters end in \`_total\`; a histogram has \`_bucket\`, \`_sum\` and
   \`_count\` beside its name.
 - **Beside these**, \`process_*\` and \`nodejs_*\` tell of the server's own process.
