@@ -7,7 +7,7 @@ export const STYLE = `
   --edge: #2563eb; --local-small: #9333ea; --local-large: #db2777; --frontier: #65a30d;
   --better: #0f766e; --worse: #b91c1c;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --ground: #14171a; --card: #1c2024; --ink: #e8ebee; --soft: #9aa4af; --faint: #363c43; --grid: #24292e;
     --ours: #2dd4bf; --ours-soft: #2dd4bf1c; --other: #7f8a96; --other-soft: #4a525b; --bound: #f59e0b;
