@@ -148,7 +148,8 @@ function sizedModel(wish: NodeWish, name: string, room: Room): SimModel {
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(0)} GB`;
 
-const atSpeed = (prior: ModelCapacity, speed: number): ModelCapacity =>
+/** The same machine, faster or slower by a factor; loading aside. */
+export const atSpeed = (prior: ModelCapacity, speed: number): ModelCapacity =>
   speed === 1
     ? prior
     : {

@@ -12,7 +12,8 @@ import { deficitLines } from "../report/standing.ts";
 import { HELP, parseOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
 import { rowOf } from "./rows.ts";
-import { simulate } from "./simulate.ts";
+import { siegeTable } from "./siege.ts";
+import { simulate, simulateSiege } from "./simulate.ts";
 import { tableOf } from "./table.ts";
 
 async function main(): Promise<void> {
@@ -22,6 +23,12 @@ async function main(): Promise<void> {
     return;
   }
   const progress = createProgress(process.stderr, () => performance.now());
+  if (options.adversaries.length > 0) {
+    const sieges = await simulateSiege(options, progress.tell);
+    progress.end();
+    process.stdout.write(options.json ? `${JSON.stringify(sieges, null, 2)}\n` : siegeTable(sieges));
+    return;
+  }
   const { fleet, cells } = await simulate(options, progress.tell);
   progress.end();
   const rows = cells.map(rowOf);

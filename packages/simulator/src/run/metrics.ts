@@ -3,7 +3,7 @@ import { jainIndex } from "../bounds/jain.ts";
 import { isBelowTier } from "../world/station.ts";
 import type { WorldRun } from "../world/run.ts";
 
-/** One run in numbers. Times are seconds; a job that was never served has no part in them. */
+/** One run in numbers. Times are seconds; a job that was never served, or cancelled, has no part in them. */
 export interface RunMetrics {
   readonly meanLatencyS: number;
   readonly p50LatencyS: number;
@@ -59,7 +59,7 @@ export function metricsOf(run: WorldRun): RunMetrics {
   let promptTokens = 0;
   for (const job of run.jobs) {
     const endS = run.endS[job.index] ?? Number.NaN;
-    if (Number.isNaN(endS)) continue;
+    if (Number.isNaN(endS) || job.isCancelled === true) continue;
     const latencyS = endS - job.arrivalS;
     latencies.push(latencyS);
     const slowdown = latencyS / (run.bestS[job.index] ?? Number.NaN);
@@ -98,9 +98,9 @@ export function metricsOf(run: WorldRun): RunMetrics {
 function bandOf(run: WorldRun, band: JobSpec["band"]): BandMetrics {
   const latencies: number[] = [];
   const slowdowns: number[] = [];
-  for (const { index, spec, arrivalS } of run.jobs) {
+  for (const { index, spec, arrivalS, isCancelled } of run.jobs) {
     const latencyS = (run.endS[index] ?? Number.NaN) - arrivalS;
-    if (spec.band !== band || Number.isNaN(latencyS)) continue;
+    if (spec.band !== band || isCancelled === true || Number.isNaN(latencyS)) continue;
     latencies.push(latencyS);
     slowdowns.push(latencyS / (run.bestS[index] ?? Number.NaN));
   }

@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 import { OperationalError } from "@coop/core";
 import { z } from "zod";
+import { ADVERSARIES } from "../workload/adversary.ts";
+import type { Adversary } from "../workload/adversary.ts";
 import { parseMix } from "../workload/jobs.ts";
 import type { Dressing } from "../workload/jobs.ts";
 import { SYNTHETIC_KINDS } from "../workload/synthetic.ts";
@@ -26,6 +28,8 @@ export interface SimulateOptions {
   readonly members: number;
   readonly topShare: number | null;
   readonly batchShare: number;
+  /** What one more member does against the others; empty: there is none. */
+  readonly adversaries: readonly Adversary[];
   readonly json: boolean;
   readonly html: string | null;
   readonly help: boolean;
@@ -45,6 +49,8 @@ Workload (sizes and times only)
   --members N           members who send them (12)
   --top-share P         part of the most active member, 0 to 1 (by Zipf's law; 0.4 for skewed)
   --batch P             part that is batch work, 0 to 1 (0)
+  --adversary A,B       one more member who works against the others (${ADVERSARIES.join(", ")}, or all): tells what it
+                        costs them, against having their fair share of the fleet to themselves
 
 Fleet
   --fleet seed|FILE     Mac Studio M4 Max, MacBook Air M4 and Raspberry Pi 5, or a JSON file (seed)
@@ -91,6 +97,11 @@ const schema = z.object({
   members: wholeIn(1, 1_000).default(12),
   "top-share": numberIn(0, 1).optional(),
   batch: numberIn(0, 1).default(0),
+  adversary: z
+    .string()
+    .default("")
+    .transform((text) => (text === "all" ? [...ADVERSARIES] : list(text)))
+    .pipe(z.array(z.enum(ADVERSARIES))),
   json: z.boolean().default(false),
   html: z.string().optional(),
   help: z.boolean().default(false),
@@ -122,6 +133,7 @@ export function parseOptions(args: readonly string[]): SimulateOptions {
     members: values.members,
     topShare: values["top-share"] ?? null,
     batchShare: values.batch,
+    adversaries: values.adversary,
     json: values.json,
     html: values.html ?? null,
     help: values.help,
@@ -151,6 +163,7 @@ function parsed(args: readonly string[]): z.infer<typeof schema> {
         members: text,
         "top-share": text,
         batch: text,
+        adversary: text,
         json: flag,
         html: text,
         help: { ...flag, short: "h" },

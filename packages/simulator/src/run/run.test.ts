@@ -5,7 +5,8 @@ import { describe, expect, test } from "vitest";
 import { HELP, parseOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
 import { rowOf } from "./rows.ts";
-import { simulate } from "./simulate.ts";
+import { siegeTable } from "./siege.ts";
+import { simulate, simulateSiege } from "./simulate.ts";
 import { tableOf } from "./table.ts";
 
 const silent = () => undefined;
@@ -156,4 +157,22 @@ test("progress is told now and then, to a terminal on one line, and not for a sh
   progress.tell(2, 10, "c");
   progress.tell(3, 10, "d");
   expect(written).toEqual(["2 of 10 runs, about 16 s left: c\n"]);
+});
+
+test("a siege tells what one adversary costs the honest, alike for the same options", async () => {
+  const siege = async () =>
+    simulateSiege(
+      parseOptions(["--adversary", "tiny,cancel", "--jobs", "40", "--seeds", "1", "--policy", "greedy-fifo"]),
+      silent,
+    );
+  const rows = await siege();
+  expect(rows.map(({ adversary }) => adversary)).toEqual(["tiny", "cancel"]);
+  expect(await siege()).toEqual(rows);
+  for (const row of rows) {
+    expect(row.rise).toBeCloseTo(row.slowdown / row.fairSlowdown - 1, 9);
+    expect(row.mostRise).toBeGreaterThanOrEqual(row.rise - 0.5);
+    expect(row.fairSlowdown).toBeGreaterThanOrEqual(1);
+  }
+  expect(siegeTable(rows)).toMatch(/tiny[^]*cancel/);
+  expect(() => parseOptions(["--adversary", "bribe"])).toThrow(/--adversary/);
 });

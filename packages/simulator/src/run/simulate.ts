@@ -17,33 +17,41 @@ import { servableOf } from "./load.ts";
 import { quantile } from "./metrics.ts";
 import type { SimulateOptions } from "./options.ts";
 import { POLICIES } from "./policies.ts";
+import { conductSiege } from "./siege.ts";
+import type { Siege, SiegeRow } from "./siege.ts";
 
 export interface Simulation {
   readonly fleet: SimFleet;
   readonly cells: readonly Cell[];
 }
 
+type OnRun = (done: number, all: number, what: string) => void;
+
 /** Reads what the options name and runs the experiment. @throws OperationalError for what cannot be read or used */
-export async function simulate(
-  options: SimulateOptions,
-  onRun: (done: number, all: number, what: string) => void,
-): Promise<Simulation> {
+export async function simulate(options: SimulateOptions, onRun: OnRun): Promise<Simulation> {
+  const setting = await settingFor(options);
+  const untilS = options.hours === null ? null : options.hours * 3600;
+  return { fleet: setting.fleet, cells: conduct({ ...setting, untilS }, onRun) };
+}
+
+/** The same under the adversaries that the options name. @throws OperationalError for what cannot be read or used */
+export async function simulateSiege(options: SimulateOptions, onRun: OnRun): Promise<readonly SiegeRow[]> {
+  const { adversaries } = options;
+  return conductSiege({ ...(await settingFor(options)), adversaries }, onRun);
+}
+
+async function settingFor(options: SimulateOptions): Promise<Omit<Siege, "adversaries">> {
   const wishes =
     options.fleet === "seed" ? seedFleet() : parseFleet(await textOf(options.fleet), options.fleet);
   const requestsOf = await requestSource(options);
   const fleet = buildFleet(wishes, options, contextFor(requestsOf(1, options.jobs)));
-  const cells = conduct(
-    {
-      fleet,
-      policies: chosenPolicies(options.policies),
-      loads: options.loads,
-      seeds: Array.from({ length: options.seeds }, (_, index) => index + 1),
-      jobsOf: (seed, load) => jobsOf(options, fleet, requestsOf, seed, load),
-      untilS: options.hours === null ? null : options.hours * 3600,
-    },
-    onRun,
-  );
-  return { fleet, cells };
+  return {
+    fleet,
+    policies: chosenPolicies(options.policies),
+    loads: options.loads,
+    seeds: Array.from({ length: options.seeds }, (_, index) => index + 1),
+    jobsOf: (seed, load) => jobsOf(options, fleet, requestsOf, seed, load),
+  };
 }
 
 type RequestSource = (seed: number, count: number) => readonly Request[];

@@ -16,6 +16,8 @@ export interface SimJob {
   readonly prefix: Prefix | null;
   /** Leading prompt tokens that some earlier job has in common with it: the most that a cache could spare. */
   readonly sharedTokens: number;
+  /** Its member cancels it when `outputTokens` were produced, before its end. */
+  readonly isCancelled?: boolean;
 }
 
 /**

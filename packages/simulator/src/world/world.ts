@@ -158,9 +158,13 @@ export function runWorld({ fleet, jobs, policy: maker, seed, untilS }: WorldOpti
     records.endS[job.index] = nowS;
     station.record.used(promptTokens + outputTokens, nowS);
     if (station.live.running === 0) station.record.idle(nowS);
+    count(station, attempt, "served");
+    if (job.isCancelled === true) {
+      tell({ kind: "job-gone", job: job.spec.id });
+      return;
+    }
     station.reports.learn(attempt);
     live.outputs.learn(job.spec, model.name, outputTokens);
-    count(station, attempt, "served");
     tell({ kind: "attempt-ended", job: job.spec.id, usage: { promptTokens, outputTokens } });
   };
 
