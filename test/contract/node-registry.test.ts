@@ -1,7 +1,7 @@
 import { asMemberId, asNodeId, type JoinToken, type Wake } from "@coop/core";
 import { createManualClock } from "@coop/core/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { contractStores, type ContractStore } from "./stores.ts";
+import { contractStores, type ContractPorts, type ContractStore } from "./stores.ts";
 
 const ada = asMemberId("mem_ada");
 const bo = asMemberId("mem_bo");
@@ -12,6 +12,7 @@ const token = (id: string, member = ada): JoinToken => ({
   member,
   expiresAtMs: nowMs + 900_000,
 });
+const unspoiled = { revokedAtMs: null, drainedAtMs: null, offer: null };
 const node = (id: string, name = "studio") => ({ id: asNodeId(id), name, publicKey: `key-${id}` });
 
 describe.each(contractStores)("the node registry %s", (_, start) => {
@@ -23,7 +24,7 @@ describe.each(contractStores)("the node registry %s", (_, start) => {
     await using ports = await store.open(createManualClock());
     const { nodes } = ports;
     await nodes.addJoinToken(token("t1"));
-    const registration = { ...node("node_1"), owner: ada, joinedAtMs: nowMs, revokedAtMs: null, offer: null };
+    const registration = { ...node("node_1"), owner: ada, joinedAtMs: nowMs, ...unspoiled };
     expect(await nodes.redeem("t1", "digest-t1", node("node_1"), nowMs)).toEqual({
       kind: "joined",
       node: registration,
@@ -102,9 +103,8 @@ describe.each(contractStores)("the node registry %s", (_, start) => {
     expect((await nodes.nodes()).map((known) => known.offer)).toEqual([offer]);
   });
 
-  test("remembers when a node was first revoked, and wakes the scheduler each time", async () => {
-    await using ports = await store.open(createManualClock());
-    const { nodes, wakeUps } = ports;
+  /** Every wake-up from now on, until the function that comes with it is called. */
+  async function heard({ wakeUps }: Pick<ContractPorts, "wakeUps">) {
     const wakes: Wake[] = [];
     const ending = new AbortController();
     const subscribed = Promise.withResolvers<void>();
@@ -114,6 +114,37 @@ describe.each(contractStores)("the node registry %s", (_, start) => {
       ending.signal,
     );
     await subscribed.promise;
+    return {
+      wakes,
+      async [Symbol.asyncDispose]() {
+        ending.abort();
+        await subscription;
+      },
+    };
+  }
+
+  test("remembers since when a node is drained until it no longer is, and wakes the scheduler each time", async () => {
+    await using ports = await store.open(createManualClock());
+    await using listening = await heard(ports);
+    const { nodes } = ports;
+    await nodes.addJoinToken(token("t1"));
+    await nodes.redeem("t1", "digest-t1", node("node_1"), nowMs);
+    const id = asNodeId("node_1");
+    const since = async () => (await nodes.node(id))?.drainedAtMs;
+    expect(await nodes.drainNode(asNodeId("node_9"), 5)).toBe(false);
+    expect(await nodes.drainNode(id, 5)).toBe(true);
+    expect(await nodes.drainNode(id, 6)).toBe(true);
+    expect(await since()).toBe(5);
+    expect(await nodes.drainNode(id, null)).toBe(true);
+    expect(await since()).toBeNull();
+    const wake = { kind: "node-drained", node: "node_1" };
+    await expect.poll(() => listening.wakes).toEqual([wake, wake, wake]);
+  });
+
+  test("remembers when a node was first revoked, and wakes the scheduler each time", async () => {
+    await using ports = await store.open(createManualClock());
+    await using listening = await heard(ports);
+    const { nodes } = ports;
     await nodes.addJoinToken(token("t1"));
     await nodes.redeem("t1", "digest-t1", node("node_1"), nowMs);
     expect(await nodes.revokeNode(asNodeId("node_9"), 5)).toBe(false);
@@ -121,8 +152,6 @@ describe.each(contractStores)("the node registry %s", (_, start) => {
     expect(await nodes.revokeNode(asNodeId("node_1"), 6)).toBe(true);
     expect((await nodes.node(asNodeId("node_1")))?.revokedAtMs).toBe(5);
     const wake = { kind: "node-revoked", node: "node_1" };
-    await expect.poll(() => wakes).toEqual([wake, wake]);
-    ending.abort();
-    await subscription;
+    await expect.poll(() => listening.wakes).toEqual([wake, wake]);
   });
 });

@@ -1,5 +1,5 @@
 import { assertNever, throughputOf } from "@coop/core";
-import type { Log, NodeAvailability, NodeReport, Random } from "@coop/core";
+import type { Log, NodeReport, OwnersAvailability, Random } from "@coop/core";
 import { encodeFrame } from "@coop/protocol";
 import type { SchedulerLink } from "./attempt.ts";
 import { Attempts } from "./attempts.ts";
@@ -53,7 +53,7 @@ export interface AgentDeps {
 /** What the node's owner wants, at any time. */
 export interface OwnersWord {
   /** Whether they let the node take anything new. */
-  availability(): NodeAvailability;
+  availability(): OwnersAvailability;
   /** What they have against running a model now; null: nothing. */
   refusal(model: string): string | null;
   /** Models that are never unloaded to free memory. */

@@ -6,8 +6,8 @@ import type {
   MachineRow,
   ModelCapacity,
   ModelReport,
-  NodeAvailability,
   NodeReport,
+  OwnersAvailability,
 } from "@coop/core";
 import { startCapacityLearning } from "./capacity-learning.ts";
 import type { CapacityLearning } from "./capacity-learning.ts";
@@ -46,7 +46,7 @@ export interface NodeAllowance extends Pick<
 > {
   /** What the engine was set to run at once; more than that would queue in it, unseen. */
   readonly engineSlots: number | null;
-  readonly availability: NodeAvailability;
+  readonly availability: OwnersAvailability;
 }
 
 export interface NodeReporterDeps {

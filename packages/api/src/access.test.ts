@@ -232,6 +232,14 @@ describe("joining", () => {
       owner: world.bob.member.id,
       revokedAtMs: null,
     });
+    expect((await admin(`/nodes/${answer.node}/drain`, {})).status).toBe(200);
+    const drainedAtMs = world.clock.now();
+    world.clock.advance(5);
+    expect((await admin(`/nodes/${answer.node}/drain`, {})).status).toBe(200);
+    expect(await listed(answer.node)).toMatchObject({ drainedAtMs });
+    expect((await admin(`/nodes/${answer.node}/undrain`, {})).status).toBe(200);
+    expect(await listed(answer.node)).toMatchObject({ drainedAtMs: null });
+    expect((await admin("/nodes/nobody/drain", {})).status).toBe(404);
     expect((await admin(`/nodes/${answer.node}`, undefined, "DELETE")).status).toBe(204);
     expect(await listed(answer.node)).toMatchObject({ revokedAtMs: world.clock.now() });
     expect((await world.deps.nodes.node(asNodeId(answer.node)))?.revokedAtMs).toBe(world.clock.now());

@@ -9,13 +9,13 @@ import { explainJob } from "./commands/explain.ts";
 import type { Ask } from "./commands/erase-member.ts";
 import { cancelJob, listJobs } from "./commands/jobs.ts";
 import { watchJobs } from "./commands/watch-jobs.ts";
-import { inviteNode, listNodes } from "./commands/nodes.ts";
 import { up } from "./coop-up/up.ts";
 import { runDemo } from "./demo/demo.ts";
 import { coopHome } from "./home.ts";
 import type { Environment } from "./home.ts";
 import { addBackup } from "./backup-commands.ts";
 import { addLedger } from "./ledger-commands.ts";
+import { addNodes } from "./node-commands.ts";
 import { addQuota } from "./quota-commands.ts";
 import { addKeys, addMembers } from "./membership-commands.ts";
 import { addSettings } from "./settings-commands.ts";
@@ -66,7 +66,7 @@ The key is COOP_API_KEY, else the operator's in ${home} (COOP_HOME moves it).`,
   addAsk(program, deps, home);
   addSubmit(program, { ...deps, home });
   addJobs(program, deps, home);
-  addNodes(program, deps, home);
+  addNodes(program, { ...deps, home });
   addQuota(program, { ...deps, home });
   addMembers(program, { ...deps, home });
   addKeys(program, { ...deps, home });
@@ -226,23 +226,5 @@ function addJobs(program: Command, deps: ProgramDeps, home: string): void {
     .addHelpText("after", "\nExample:\n  coop cancel job_01k...")
     .action(async (job: string, { json }: JsonFlag) =>
       cancelJob(await contextOf({ ...deps, home }, json === true), job),
-    );
-}
-
-function addNodes(program: Command, deps: ProgramDeps, home: string): void {
-  program
-    .command("nodes")
-    .description("list the machines that serve, their models and how fast they are")
-    .addOption(jsonOption())
-    .addHelpText("after", "\nExample:\n  coop nodes")
-    .action(async ({ json }: JsonFlag) => listNodes(await contextOf({ ...deps, home }, json === true)));
-  program
-    .command("invite-node")
-    .description("make a join token for a machine (operators only)")
-    .option("--member <name>", "whose machine it is (default: yours)")
-    .addOption(jsonOption())
-    .addHelpText("after", "\nExample:\n  coop invite-node --member maja")
-    .action(async ({ member, json }: JsonFlag & { readonly member?: string }) =>
-      inviteNode(await contextOf({ ...deps, home }, json === true), member ?? null),
     );
 }

@@ -53,12 +53,7 @@ export const submitJobRequestSchema = z.object({
   endpoint: z.enum(["chat", "embeddings"]).default("chat"),
   request: z.unknown(),
   /** Until the job must have finished, seconds from now; a day when left out. */
-  deadlineSeconds: z
-    .number()
-    .int()
-    .positive()
-    .max(LONGEST_DEADLINE_SECONDS)
-    .optional(),
+  deadlineSeconds: z.number().int().positive().max(LONGEST_DEADLINE_SECONDS).optional(),
   /** Batch work waits behind interactive work. */
   band: z.enum(["interactive", "batch"]).default("batch"),
   metadata: labelsSchema.default({}),
@@ -97,7 +92,7 @@ export const nodeRowSchema = z.object({
   pressure: z.string(),
   thermal: z.string(),
   power: z.string(),
-  /** Why its owner lets it take nothing new at present, null while it may; until when, ms since the Unix epoch. */
+  /** Why its owner or an operator lets it take nothing new at present, null while it may; until when, ms since the Unix epoch. */
   closed: z.object({ reason: z.string(), untilMs: z.number().nullable() }).nullable(),
   budget: nodeBudgetSchema,
   models: z.array(
@@ -197,18 +192,24 @@ export const createdJoinTokenSchema = z.object({
   command: z.string(),
 });
 
+/** A node's registration, as operators see it. */
+export const nodeRegistrationSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  owner: z.string(),
+  joinedAtMs: ms,
+  revokedAtMs: ms.nullable(),
+  /** Since when it takes nothing new on an operator's word; null while it may. */
+  drainedAtMs: ms.nullable(),
+});
+export type NodeRegistrationRow = z.infer<typeof nodeRegistrationSchema>;
+
 /** `GET /admin/nodes`: every node that ever joined, also those that no longer may connect. */
 export const nodeRegistrationListSchema = z.object({
   object: z.literal("list"),
-  data: z.array(
-    z.object({
-      id: z.string(),
-      name: z.string(),
-      owner: z.string(),
-      joinedAtMs: ms,
-      revokedAtMs: ms.nullable(),
-    }),
-  ),
+  /** Of the agent that this server hands out; null when it hands out none. */
+  agentVersion: z.string().nullable(),
+  data: z.array(nodeRegistrationSchema),
 });
 export type NodeRegistrationList = z.infer<typeof nodeRegistrationListSchema>;
 

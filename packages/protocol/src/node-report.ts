@@ -1,5 +1,5 @@
-import { CAPABILITIES, CLOSED_REASONS } from "@coop/core";
-import type { Machine, NodeAvailability, NodeBudget, NodeReport } from "@coop/core";
+import { CAPABILITIES, CLOSED_REASONS, OWNERS_REASONS } from "@coop/core";
+import type { Machine, NodeBudget, NodeReport, OwnersAvailability } from "@coop/core";
 import { z } from "zod";
 
 const count = z.number().int().nonnegative();
@@ -26,11 +26,14 @@ export const modelReportSchema = z.object({
   }),
 });
 
+const availabilityBy = <const Reasons extends readonly [string, ...string[]]>(reasons: Reasons) =>
+  z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("open") }),
+    z.object({ kind: z.literal("closed"), reason: z.enum(reasons), untilMs: z.number().nullable() }),
+  ]);
+
 /** Whether a node's owner lets it take anything new. */
-export const availabilitySchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("open") }),
-  z.object({ kind: z.literal("closed"), reason: z.enum(CLOSED_REASONS), untilMs: z.number().nullable() }),
-]) satisfies z.ZodType<NodeAvailability>;
+export const availabilitySchema = availabilityBy(OWNERS_REASONS) satisfies z.ZodType<OwnersAvailability>;
 
 export const nodeReportSchema = z.object({
   models: z.array(modelReportSchema).max(512),
@@ -44,7 +47,7 @@ export const nodeReportSchema = z.object({
   // An older agent does not say these: it has no such limits.
   tokensPerMonth: tokens.nullable().default(null),
   servingSecondsPerDay: z.number().min(0).max(86_400).default(86_400),
-  availability: availabilitySchema.default({ kind: "open" }),
+  availability: availabilityBy(CLOSED_REASONS).default({ kind: "open" }),
   draining: z.boolean(),
   unhealthy: z.record(z.string(), z.string()),
   agent: z

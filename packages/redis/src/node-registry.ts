@@ -35,12 +35,14 @@ const nodeSchema = z
     publicKey: z.string(),
     joinedAt: timeMs,
     revokedAt: timeMs.optional(),
+    drainedAt: timeMs.optional(),
     offer: offerSchema.optional(),
   })
-  .transform(({ joinedAt, revokedAt, offer, ...node }): NodeRegistration => ({
+  .transform(({ joinedAt, revokedAt, drainedAt, offer, ...node }): NodeRegistration => ({
     ...node,
     joinedAtMs: joinedAt,
     revokedAtMs: revokedAt ?? null,
+    drainedAtMs: drainedAt ?? null,
     offer: offer ?? null,
   }));
 
@@ -73,7 +75,8 @@ export function createNodeRegistry(redis: Redis, keys: Keys, run: RunScript): No
       );
       if (reply[0] !== "joined") return { kind: reply[0] };
       const [kind, name, owner] = reply;
-      return { kind, node: { ...node, name, owner, joinedAtMs: nowMs, revokedAtMs: null, offer: null } };
+      const fresh = { revokedAtMs: null, drainedAtMs: null, offer: null };
+      return { kind, node: { ...node, name, owner, joinedAtMs: nowMs, ...fresh } };
     },
     async node(id) {
       const hash = await answered(redis.hgetall(keys.node(id)));
@@ -88,6 +91,9 @@ export function createNodeRegistry(redis: Redis, keys: Keys, run: RunScript): No
     },
     async recordOffer(id, offer) {
       return known.parse(await run("record-offer", keys.node(id), [JSON.stringify(offer)])) === 1;
+    },
+    async drainNode(id, atMs) {
+      return known.parse(await run("drain-node", keys.node(id), [atMs ?? ""])) === 1;
     },
     async revokeNode(id, nowMs) {
       return known.parse(await run("revoke-node", keys.node(id), [nowMs])) === 1;

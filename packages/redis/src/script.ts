@@ -43,6 +43,7 @@ export type ScriptName =
   | "use-key"
   | "redeem"
   | "revoke-node"
+  | "drain-node"
   | "record-offer"
   | "read-mirror"
   | "clear-dirty";

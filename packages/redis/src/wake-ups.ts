@@ -11,7 +11,7 @@ const wakeSchema: z.ZodType<Wake> = z.discriminatedUnion("kind", [
     job: z.string().transform(asJobId),
     fenced: z.object({ epoch: z.int().nonnegative(), node: z.string().transform(asNodeId) }).nullable(),
   }),
-  z.object({ kind: z.literal("node-revoked"), node: z.string().transform(asNodeId) }),
+  z.object({ kind: z.enum(["node-revoked", "node-drained"]), node: z.string().transform(asNodeId) }),
 ]);
 
 /**

@@ -1,4 +1,11 @@
-import type { NodeId, NodeIdentity, NodeRegistry, NodeReport, ServerIdentity } from "@coop/core";
+import type {
+  NodeId,
+  NodeIdentity,
+  NodeRegistration,
+  NodeRegistry,
+  NodeReport,
+  ServerIdentity,
+} from "@coop/core";
 import type { NodeLabels } from "@coop/metrics";
 import { PROTOCOL_VERSION, proofText } from "@coop/protocol";
 import type { Hello, RunningAttempt } from "@coop/protocol";
@@ -40,8 +47,10 @@ export interface Fleet {
   refreshBudget(session: NodeSession): Promise<void>;
   /** Closes the node's session; its attempts are tried elsewhere. */
   revoke(node: NodeId): Promise<void>;
-  /** Revokes here what the registry says is revoked: word of it may have been lost. */
-  expelRevoked(): Promise<void>;
+  /** Asks the registry whether an operator drained the node, and tells the dispatcher. */
+  heedDrain(node: NodeId): Promise<void>;
+  /** Revokes and drains here what the registry says is revoked or drained: word of it may have been lost. */
+  heedRegistry(): Promise<void>;
   /** Sends every agent away, to the leader when it is known. */
   dismiss(leader: string | null): void;
   beat(): void;
@@ -57,6 +66,8 @@ const REVOKED: Refusal = {
   leader: null,
 };
 
+const DRAINED: NodeReport["availability"] = { kind: "closed", reason: "drained", untilMs: null };
+
 const labelsOf = ({ name, owner }: NodeIdentity): NodeLabels => ({ node: name, owner });
 
 export function createFleet(deps: FleetDeps): Fleet {
@@ -70,6 +81,17 @@ export function createFleet(deps: FleetDeps): Fleet {
   const seen = new Map<NodeId, NodeLabels>();
   /** Never welcomed again, also when its handshake began before. */
   const revoked = new Set<NodeId>();
+  /** Nodes that an operator drained. The registry answers in the order of the questions, so its last word stands. */
+  const drained = new Set<NodeId>();
+
+  const heed = ({ id, drainedAtMs }: NodeRegistration): void => {
+    if (drainedAtMs === null) drained.delete(id);
+    else drained.add(id);
+  };
+
+  /** A node's report under what an operator said of the node. */
+  const ruled = (id: NodeId, report: NodeReport): NodeReport =>
+    drained.has(id) ? { ...report, availability: DRAINED } : report;
 
   const leave = (session: NodeSession): void => {
     const { id, name } = session.identity;
@@ -86,7 +108,7 @@ export function createFleet(deps: FleetDeps): Fleet {
     const { id } = session.identity;
     const state = await budgets.read(id, session.report);
     if (state === null || sessions.get(id) !== session) return;
-    tell({ kind: "node-reported", node: id, report: session.report, budget: state.budget });
+    tell({ kind: "node-reported", node: id, report: ruled(id, session.report), budget: state.budget });
     budgets.tell(session, state);
     await offers.record(session);
   };
@@ -154,7 +176,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       kind: "node-joined",
       identity,
       machine: hello.machine,
-      report: hello.report,
+      report: ruled(identity.id, hello.report),
       running: adoption.running,
       budget: state.budget,
     });
@@ -163,11 +185,17 @@ export function createFleet(deps: FleetDeps): Fleet {
     return session;
   };
 
-  const join = async (link: NodeLink, hello: Hello, nonce: string): Promise<NodeSession | null> => {
+  const registrationOf = async (id: NodeId) => {
     const found = await patience("node", async () => ({
       kind: "read" as const,
-      node: await deps.nodes.node(hello.node),
+      node: await deps.nodes.node(id),
     }));
+    if (found.kind === "read" && found.node !== null) heed(found.node);
+    return found;
+  };
+
+  const join = async (link: NodeLink, hello: Hello, nonce: string): Promise<NodeSession | null> => {
+    const found = await registrationOf(hello.node);
     if (found.kind === "unavailable") {
       link.terminate("the registry of nodes does not answer");
       return null;
@@ -209,14 +237,25 @@ export function createFleet(deps: FleetDeps): Fleet {
     }
   };
 
-  const expelRevoked = async (): Promise<void> => {
+  const heedDrain = async (node: NodeId): Promise<void> => {
+    await registrationOf(node);
+    const session = sessions.get(node);
+    if (session !== undefined) await refreshBudget(session);
+  };
+
+  const heedRegistry = async (): Promise<void> => {
     const found = await patience("nodes", async () => ({
       kind: "read" as const,
       nodes: await deps.nodes.nodes(),
     }));
     if (found.kind === "unavailable") return;
-    for (const { id, revokedAtMs } of found.nodes) {
-      if (revokedAtMs !== null && !revoked.has(id)) await revoke(id);
+    for (const node of found.nodes) {
+      const { id } = node;
+      const wasDrained = drained.has(id);
+      heed(node);
+      if (node.revokedAtMs !== null && !revoked.has(id)) await revoke(id);
+      const session = sessions.get(id);
+      if (session !== undefined && drained.has(id) !== wasDrained) await refreshBudget(session);
     }
   };
 
@@ -225,7 +264,8 @@ export function createFleet(deps: FleetDeps): Fleet {
     leave,
     refreshBudget,
     revoke,
-    expelRevoked,
+    heedDrain,
+    heedRegistry,
     report,
     dismiss(leader) {
       for (const session of sessions.values()) {

@@ -141,13 +141,15 @@ export function createTerm(deps: ResolvedDeps, fence: number): Term {
       }
       case "node-revoked":
         return own(fleet.revoke(message.node));
+      case "node-drained":
+        return own(fleet.heedDrain(message.node));
     }
   };
 
   /** Reads what wake-ups that were lost may have said. */
   const catchUp = (): void => {
     own(loader.pendingJobs());
-    own(fleet.expelRevoked());
+    own(fleet.heedRegistry());
   };
 
   const publish = async (): Promise<void> => {

@@ -1,5 +1,5 @@
 import { OperationalError } from "@coop/core";
-import type { Log, NodeAvailability } from "@coop/core";
+import type { Log, OwnersAvailability } from "@coop/core";
 import type { IdleProbe, Idleness } from "../probe/idle.ts";
 import type { CancelTimer, Timing } from "../timing.ts";
 import { allowsModel } from "./allowed-models.ts";
@@ -18,7 +18,7 @@ export interface OwnerControl {
   /** How long ago the owner touched the machine; null while they do not ask to come first. */
   readonly idleness: Idleness | null;
   /** Whether the owner lets the machine take anything new. */
-  availability(): NodeAvailability;
+  availability(): OwnersAvailability;
   /** What the owner has against running a model now; null: nothing. */
   refusal(model: string): string | null;
   /** Reads again what the owner may have changed, and looks whether they are at the machine. */
@@ -124,7 +124,7 @@ export async function startOwnerControl(deps: OwnerControlDeps): Promise<OwnerCo
           });
   };
 
-  const availability = (): NodeAvailability => {
+  const availability = (): OwnersAvailability => {
     const nowMs = timing.now();
     if (isPaused(pause, nowMs)) return { kind: "closed", reason: "paused", untilMs: pause?.untilMs ?? null };
     if (!isServing(settings.hours, weekMinuteOf(nowMs)))

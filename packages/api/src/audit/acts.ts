@@ -12,6 +12,8 @@ export const ACTS: ReadonlyMap<string, string> = new Map([
   ["DELETE /admin/keys/:id", "keys.revoke"],
   ["POST /admin/join-tokens", "join-tokens.create"],
   ["DELETE /admin/nodes/:id", "nodes.revoke"],
+  ["POST /admin/nodes/:id/drain", "nodes.drain"],
+  ["POST /admin/nodes/:id/undrain", "nodes.undrain"],
   ["POST /admin/snapshots", "store.snapshot"],
 ]);
 

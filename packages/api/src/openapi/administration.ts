@@ -3,6 +3,7 @@ import type { Operation, Parameter } from "./operation.ts";
 
 const memberId: Parameter = { in: "path", name: "id", description: "The member's id or name." };
 const keyId: Parameter = { in: "path", name: "id", description: "The key's id." };
+const nodeId: Parameter = { in: "path", name: "id", description: "The node's id." };
 const ADMIN_PROBLEMS = [401, 403, 500, 503] as const;
 
 /** What operators do. */
@@ -222,13 +223,36 @@ export const ADMINISTRATION: readonly Operation[] = [
     problems: ADMIN_PROBLEMS,
   },
   {
+    method: "post",
+    path: "/admin/nodes/{id}/drain",
+    id: "drainNode",
+    group: "Administration",
+    summary: "Lets a node finish what it runs and take nothing new, until it is undrained.",
+    description: "It stays drained however often it or the server starts again.",
+    access: "operator",
+    parameters: [nodeId],
+    answers: [json("NodeRegistration", "The node.")],
+    problems: [404, ...ADMIN_PROBLEMS],
+  },
+  {
+    method: "post",
+    path: "/admin/nodes/{id}/undrain",
+    id: "undrainNode",
+    group: "Administration",
+    summary: "Lets a drained node take jobs again.",
+    access: "operator",
+    parameters: [nodeId],
+    answers: [json("NodeRegistration", "The node.")],
+    problems: [404, ...ADMIN_PROBLEMS],
+  },
+  {
     method: "delete",
     path: "/admin/nodes/{id}",
     id: "revokeNode",
     group: "Administration",
     summary: "Revokes a node and closes its connection.",
     access: "operator",
-    parameters: [{ in: "path", name: "id", description: "The node's id." }],
+    parameters: [nodeId],
     answers: [{ status: 204, description: "It is revoked." }],
     problems: [404, ...ADMIN_PROBLEMS],
   },

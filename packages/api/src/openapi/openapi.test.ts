@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { assert } from "@coop/core";
+import { asNodeId, assert } from "@coop/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { chatBody, createWorld, jobIdOf } from "../testing/world.ts";
@@ -133,6 +133,12 @@ describe("answers are as described", () => {
     expectDescribed("KeyList", await answerOf("/admin/members/dana/keys", { key }));
     expectDescribed("CreatedJoinToken", await admin("join-tokens", {}));
     expectDescribed("NodeRegistrationList", await answerOf("/admin/nodes", { key }));
+    const { nodes } = world.deps;
+    const attic = { id: asNodeId("node_attic"), name: "attic", publicKey: "k" };
+    await nodes.addJoinToken({ id: "t", digest: "d", member: world.bob.member.id, expiresAtMs: Infinity });
+    await nodes.redeem("t", "d", attic, world.clock.now());
+    expectDescribed("NodeRegistration", await admin("nodes/node_attic/drain", {}));
+    expectDescribed("NodeRegistration", await admin("nodes/node_attic/undrain", {}));
     expectDescribed("MemberDetail", await answerOf("/admin/members/dana", { key }));
     const weight = { method: "PATCH", body: JSON.stringify({ weight: 2 }), key };
     expectDescribed("MemberDetail", await answerOf("/admin/members/dana", weight));

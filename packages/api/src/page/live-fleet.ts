@@ -119,6 +119,7 @@ const CLOSED = {
   paused: "paused by its owner",
   "outside-hours": "outside its serving hours",
   "owner-active": "its owner is using it",
+  drained: "drained by an operator",
 } as const;
 
 function stateOf({ connected, report }: NodeView): Pick<LiveNode, "state" | "stateText"> {

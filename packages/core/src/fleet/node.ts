@@ -78,7 +78,7 @@ export interface NodeReport {
   readonly tokensPerMonth: number | null;
   /** Of an average day, the seconds in which the owner lets it serve; 86,400 without serving hours. */
   readonly servingSecondsPerDay: number;
-  /** Whether its owner lets it take anything new at present. */
+  /** Whether its owner, and an operator, let it take anything new at present. */
   readonly availability: NodeAvailability;
   /** The agent is stopping. */
   readonly draining: boolean;
@@ -100,16 +100,22 @@ export interface AgentFigures {
 }
 
 /** Why an owner's settings let a node take nothing new. */
-export const CLOSED_REASONS = ["paused", "outside-hours", "owner-active"] as const;
+export const OWNERS_REASONS = ["paused", "outside-hours", "owner-active"] as const;
 
-export type NodeAvailability =
+/** Why a node takes nothing new: its owner's reasons, and an operator's word, which comes before them. */
+export const CLOSED_REASONS = [...OWNERS_REASONS, "drained"] as const;
+
+export type NodeAvailability<Reason = (typeof CLOSED_REASONS)[number]> =
   | { readonly kind: "open" }
   | {
       readonly kind: "closed";
-      readonly reason: (typeof CLOSED_REASONS)[number];
+      readonly reason: Reason;
       /** When it is open again, ms since the Unix epoch; null when that is not known. */
       readonly untilMs: number | null;
     };
+
+/** What a node's owner lets it do, as its agent reports it. */
+export type OwnersAvailability = NodeAvailability<(typeof OWNERS_REASONS)[number]>;
 
 /** A node as its registration knows it. */
 export interface NodeIdentity {

@@ -283,7 +283,9 @@ export type Wake =
       readonly job: JobId;
       readonly fenced: { readonly epoch: Epoch; readonly node: NodeId } | null;
     }
-  | { readonly kind: "node-revoked"; readonly node: NodeId };
+  | { readonly kind: "node-revoked"; readonly node: NodeId }
+  /** An operator drained the node, or lets it serve again: its registration says which. */
+  | { readonly kind: "node-drained"; readonly node: NodeId };
 
 export interface WakeUps {
   /**

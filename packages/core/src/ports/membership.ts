@@ -79,6 +79,8 @@ export interface NodeRegistration extends NodeIdentity {
   readonly publicKey: string;
   readonly joinedAtMs: number;
   readonly revokedAtMs: number | null;
+  /** Since when it takes nothing new on an operator's word; null while it may. */
+  readonly drainedAtMs: number | null;
   /** What it last said that it can make; null before it said anything. */
   readonly offer: NodeOffer | null;
 }
@@ -100,6 +102,8 @@ export interface NodeRegistry {
   nodes(): Promise<readonly NodeRegistration[]>;
   /** Writes down what a node offers. False when the node is unknown. */
   recordOffer(id: NodeId, offer: NodeOffer): Promise<boolean>;
+  /** Marks it drained from a time on, or for null as serving again, and wakes the scheduler. False when unknown. Again: the first time stands. */
+  drainNode(id: NodeId, atMs: number | null): Promise<boolean>;
   /** Marks it revoked and wakes the scheduler, which closes its socket. False when unknown. */
   revokeNode(id: NodeId, nowMs: number): Promise<boolean>;
 }

@@ -10,7 +10,7 @@ export interface MemoryNodeRegistry extends NodeRegistry {
   forgetTokens(member: MemberId): void;
 }
 
-/** @param publish is told of a revoked node, as the memory wake-ups' `publish` wants to be */
+/** @param publish is told of a node that was revoked or drained, as the memory wake-ups' `publish` wants to be */
 export function createMemoryNodeRegistry(publish: (wake: Wake) => void): MemoryNodeRegistry {
   const tokens = new Map<string, { readonly token: JoinToken; readonly used: boolean }>();
   const nodes = new Map<NodeId, NodeRegistration>();
@@ -51,6 +51,7 @@ export function createMemoryNodeRegistry(publish: (wake: Wake) => void): MemoryN
         name: freeName(owner, node.name),
         joinedAtMs: nowMs,
         revokedAtMs: null,
+        drainedAtMs: null,
         offer: null,
       };
       nodes.set(node.id, registration);
@@ -66,6 +67,13 @@ export function createMemoryNodeRegistry(publish: (wake: Wake) => void): MemoryN
       const node = nodes.get(id);
       if (node !== undefined) nodes.set(id, { ...node, offer });
       return node !== undefined;
+    },
+    async drainNode(id, atMs) {
+      const node = nodes.get(id);
+      if (node === undefined) return false;
+      nodes.set(id, { ...node, drainedAtMs: atMs === null ? null : (node.drainedAtMs ?? atMs) });
+      publish({ kind: "node-drained", node: id });
+      return true;
     },
     async revokeNode(id, nowMs) {
       const node = nodes.get(id);
