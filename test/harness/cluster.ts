@@ -13,6 +13,7 @@ const PROGRAMS = {
   server: join(root, "packages/server/src/main.ts"),
   quickServer: join(root, "test/harness/quick-server.ts"),
   agent: join(root, "packages/agent/src/main.ts"),
+  nearAgent: join(root, "test/harness/near-agent.ts"),
   quickAgent: join(root, "test/harness/quick-agent.ts"),
   machines: join(root, "packages/simulator/src/machines/main.ts"),
 } as const;
@@ -57,7 +58,7 @@ export interface Cluster {
 }
 
 /**
- * @param pace `quick`: leases and amnesty of seconds, for tests that kill things.
+ * @param pace `quick`: leases and amnesty of seconds, and agents that come back as soon, for tests that kill things.
  * @param environment of the server, beyond the usual
  */
 export async function startCluster(
@@ -153,7 +154,7 @@ export async function startCluster(
       const { key } = await post(`/admin/members/${member.id}/keys`, {}, createdKeySchema);
       return { id: member.id, name, key };
     },
-    startAgent: agentOf(PROGRAMS.agent),
+    startAgent: agentOf(pace === "quick" ? PROGRAMS.nearAgent : PROGRAMS.agent),
     startQuickAgent: agentOf(PROGRAMS.quickAgent),
     async startMachines(profiles, speedup) {
       const machines = start(
