@@ -128,5 +128,7 @@ test("a window of a trace is a part of it in a row, and a longer one goes round"
   const round = windowOf(trace, 250, 5);
   expect(round).toHaveLength(250);
   expect(round[100]?.promptTokens).toBe(round[0]?.promptTokens);
+  expect(round[100]?.session).not.toBe(round[0]?.session);
+  expect(round[100]?.prefix).not.toEqual(round[0]?.prefix);
   expect(gaps(round).every((gap) => gap >= 0)).toBe(true);
 });
