@@ -166,3 +166,31 @@ test("an operator looks at the queue, which asks nothing of anybody else and off
   expect(watched.faults).toEqual([]);
   await page.context().close();
 });
+
+test("an operator drains a node and lets it serve again by keyboard, and revokes one after a question", async () => {
+  const { page, watched } = await open();
+  await signIn(page, coop.operatorKey);
+  const nodes = page.locator("#nodes-table");
+  const row = nodes.getByRole("row", { name: /raspberry-pi-5-8/ });
+  await row.getByText("takes jobs").waitFor();
+  await row.getByRole("button", { name: /^Drain / }).focus();
+  await page.keyboard.press("Enter");
+  await row.getByText("drained", { exact: true }).waitFor();
+  await page.getByText("drained by an operator").waitFor();
+  expect(await page.evaluate("document.activeElement.getAttribute('aria-label')")).toBe(
+    "Undrain raspberry-pi-5-8",
+  );
+  await picture(page, "nodes");
+  expect(await seriousFaults(page)).toEqual([]);
+  await page.keyboard.press("Enter");
+  await row.getByText("takes jobs").waitFor();
+
+  page.once("dialog", (dialog) => void dialog.dismiss());
+  await row.getByRole("button", { name: /^Revoke / }).click();
+  expect(await row.count()).toBe(1);
+  page.once("dialog", (dialog) => void dialog.accept());
+  await row.getByRole("button", { name: /^Revoke / }).click();
+  await row.waitFor({ state: "detached" });
+  expect(watched.faults).toEqual([]);
+  await page.context().close();
+});

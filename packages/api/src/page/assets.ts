@@ -19,6 +19,7 @@ const FILES = {
   "dom.js": { type: "text/javascript", module: null },
   "fleet.js": { type: "text/javascript", module: null },
   "mine.js": { type: "text/javascript", module: null },
+  "nodes.js": { type: "text/javascript", module: null },
   "operator.js": { type: "text/javascript", module: null },
   "page.css": { type: "text/css", module: null },
   "icon.svg": { type: "image/svg+xml", module: null },

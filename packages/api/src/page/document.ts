@@ -61,7 +61,7 @@ const navigation = (isOperator: boolean): Html =>
     <a href="#ask">Ask</a>
     <a href="#quota">Quota</a>
     <a href="#jobs">Jobs</a>
-    ${isOperator ? html`<a href="#members">Members</a> <a href="#join">Join</a>` : ""}
+    ${isOperator ? html`<a href="#members">Members</a> <a href="#nodes">Nodes</a> <a href="#join">Join</a>` : ""}
   </nav>`;
 
 const signedIn = ({ member }: Caller): Html =>
@@ -264,6 +264,24 @@ const operatorSections = (): Html =>
         <a href="/admin/queues">The job queue</a> · the fleet's
         <a href="/admin/statement?format=html">statement</a>
       </p>
+    </section>
+    <section id="nodes" aria-labelledby="nodes-title">
+      <h2 id="nodes-title">Nodes</h2>
+      <div class="scroll" role="region" aria-labelledby="nodes-title" tabindex="0">
+        <table id="nodes-table">
+          <thead>
+            <tr>
+              <th scope="col">Node</th>
+              <th scope="col">Owner</th>
+              <th scope="col">State</th>
+              <th scope="col">Agent</th>
+              <th scope="col">Joined</th>
+              <th scope="col"><span class="visually-hidden">Drain or revoke</span></th>
+            </tr>
+          </thead>
+          <tbody></tbody>
+        </table>
+      </div>
     </section>
     <section id="join" aria-labelledby="join-title" class="card">
       <h2 id="join-title">Let a machine join</h2>

@@ -4,6 +4,7 @@ import { followAsking, offerModels } from "./asking.js";
 import { tell } from "./dom.js";
 import { followFleet } from "./fleet.js";
 import { refresh } from "./mine.js";
+import { showNodes } from "./nodes.js";
 import { followJoining, showMembers } from "./operator.js";
 
 const REFRESH_MS = 3_000;
@@ -19,5 +20,8 @@ if (role !== "nobody") {
 }
 if (role === "operator") {
   showMembers().catch(tell);
+  const watchNodes = () => void showNodes().catch(tell);
+  watchNodes();
+  setInterval(watchNodes, REFRESH_MS);
   followJoining();
 }
