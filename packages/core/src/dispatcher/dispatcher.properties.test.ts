@@ -396,7 +396,10 @@ describe("whatever happens", () => {
               if (option.kind === "costed") expect(lenient).toEqual([]);
               else
                 expect(
-                  strict.length + option.refusals.filter(({ reason }) => reason === "fair-order").length,
+                  strict.length +
+                    option.refusals.filter(
+                      ({ reason }) => reason === "fair-order" || reason === "owner-first",
+                    ).length,
                 ).toBeGreaterThan(0);
             }
           }

@@ -113,7 +113,9 @@ export function createFleetNode(
 
 /** Takes in a report. Answers whether the node may now serve what it could not before, or the reverse. */
 export function takeReport(node: FleetNode, report: NodeReport, budget: NodeBudget, nowMs: number): boolean {
-  const before = [node.open, node.ready.join(), node.report.slots].join();
+  const conditions = () =>
+    [node.open, node.ready.join(), node.report.slots, leftTokens(node.budget) === Infinity].join();
+  const before = conditions();
   const sameModels =
     report.models.length === node.report.models.length &&
     report.models.every((model, index) => isAlike(model, node.report.models[index]));
@@ -125,7 +127,7 @@ export function takeReport(node: FleetNode, report: NodeReport, budget: NodeBudg
     node.modelsVersion += 1;
   }
   refresh(node);
-  return !sameModels || before !== [node.open, node.ready.join(), report.slots].join();
+  return !sameModels || before !== conditions();
 }
 
 /** Works out again what the node is open to, after a change of its connection or report. */

@@ -62,6 +62,7 @@ export interface KindLimits {
 }
 
 export function limitsOf(usable: UsableModels): KindLimits {
+  if (usable.hasUnbudgeted) return { contextTokens: usable.mostContextTokens, budgetTokens: Infinity };
   let budgetTokens = 0;
   for (const { budget } of usable.nodes) budgetTokens = Math.max(budgetTokens, leftTokens(budget));
   return { contextTokens: usable.mostContextTokens, budgetTokens };
@@ -209,28 +210,21 @@ type Admission = "everywhere" | "somewhere" | "nowhere";
 
 /** On which of a kind's nodes its members are inside the window. Tells the counters the classes' levels. */
 function admissionTo(
-  { usable }: OpenKind,
+  { kind, usable }: OpenKind,
   turns: Turns,
   counters: FairCounters,
 ): (member: MemberId) => Admission {
-  const rangesS: (readonly [number, number] | undefined)[] = [];
-  for (const node of usable.nodes) {
-    const leastS = turns.leastS(node);
-    const [lowestS, highestS] = rangesS[node.claimClass] ?? [Infinity, -Infinity];
-    rangesS[node.claimClass] = [Math.min(lowestS, leastS), Math.max(highestS, leastS)];
-  }
-  for (const claimClass of usable.claimClasses) counters.see(claimClass, rangesS[claimClass]?.[1] ?? 0);
+  // Own work is for few nodes, and nobody is ahead of its member there.
+  if (kind.isOwn) return () => "everywhere";
+  for (const claimClass of usable.claimClasses) counters.see(claimClass, turns.leastOfClassS(claimClass));
   return (member) => {
     const floods = counters.floods(member);
     let inside = 0;
-    let outside = 0;
     for (const claimClass of usable.claimClasses) {
-      const [lowestS, highestS] = rangesS[claimClass] ?? [0, 0];
       const claimS = counters.claimS(member, claimClass);
-      if (isInWindow(claimS, highestS, floods)) inside += 1;
-      if (!isInWindow(claimS, lowestS, floods)) outside += 1;
+      if (isInWindow(claimS, turns.leastOfClassS(claimClass), floods)) inside += 1;
     }
-    if (outside === 0) return "everywhere";
+    if (inside === usable.claimClasses.length) return "everywhere";
     return inside > 0 ? "somewhere" : "nowhere";
   };
 }

@@ -17,6 +17,8 @@ import type { UsableModels } from "./usable.ts";
  */
 export interface JobKind {
   readonly key: string;
+  /** Its jobs may run on their member's own nodes only. */
+  readonly isOwn: boolean;
   /** Ready jobs of each member, small first. */
   readonly byMember: Map<MemberId, Heap<PendingJob>>;
   /** Ready jobs, oldest first. */
@@ -51,6 +53,7 @@ export function createJobKind(spec: JobSpec): JobKind {
   const known: ({ readonly version: number; readonly models: readonly number[] } | undefined)[] = [];
   return {
     key: kindKeyOf(spec),
+    isOwn: spec.privacy === "own",
     byMember: new Map(),
     byAge: createHeap(olderFirst),
     parked: createHeap((one, other) => one.holdTokens < other.holdTokens),

@@ -7,6 +7,8 @@ import type { UsableModels } from "./usable.ts";
 
 /** Whose turn it is, node by node, while one set of jobs waits. */
 export interface Turns {
+  /** Least claim of a member who waits for a class of nodes, own work aside; Infinity where nobody does. */
+  readonly leastOfClassS: (claimClass: number) => number;
   /** Least claim of a member who waits for a node; Infinity where nobody does. */
   readonly leastS: (node: FleetNode) => number;
   /** Whether a member is inside the fair order's window on a node. */
@@ -20,10 +22,14 @@ export interface Turns {
 type WaitingKind = { readonly kind: JobKind; readonly usable: UsableModels };
 
 export function turnsOf(waiting: readonly WaitingKind[], counters: FairCounters): Turns {
-  const leastS = leastClaims(waiting, counters);
+  const { byClass, byOwnNode } = leastClaims(waiting, counters);
+  const leastOfClassS = (claimClass: number): number => byClass[claimClass] ?? Infinity;
+  const leastS = ({ index, claimClass }: FleetNode): number =>
+    Math.min(leastOfClassS(claimClass), byOwnNode.get(index) ?? Infinity);
   const isInside = (member: MemberId, node: FleetNode): boolean =>
     isInWindow(counters.claimS(member, node.claimClass), leastS(node), counters.floods(member));
   return {
+    leastOfClassS,
     leastS,
     isInside,
     mayPass: (member, node, referenceS) =>
@@ -39,23 +45,30 @@ export function turnsOf(waiting: readonly WaitingKind[], counters: FairCounters)
   };
 }
 
+/** What may run on its member's own nodes only is claimed node by node, all else class by class. */
 function leastClaims(
   waiting: readonly WaitingKind[],
   counters: Pick<FairCounters, "claimS">,
-): (node: FleetNode) => number {
-  const byNode: (number | undefined)[] = [];
+): {
+  readonly byClass: readonly (number | undefined)[];
+  readonly byOwnNode: ReadonlyMap<number, number>;
+} {
+  const byClass: (number | undefined)[] = [];
+  const byOwnNode = new Map<number, number>();
   for (const { kind, usable } of waiting) {
-    const byClass: number[] = [];
-    for (const claimClass of usable.claimClasses) {
-      let leastS = Infinity;
-      for (const member of kind.byMember.keys())
-        leastS = Math.min(leastS, counters.claimS(member, claimClass));
-      byClass[claimClass] = leastS;
-    }
-    if (waiting.length === 1) return ({ claimClass }) => byClass[claimClass] ?? Infinity;
-    for (const { index, claimClass } of usable.nodes) {
-      byNode[index] = Math.min(byNode[index] ?? Infinity, byClass[claimClass] ?? Infinity);
+    for (const member of kind.byMember.keys()) {
+      if (kind.isOwn) {
+        for (const { index, claimClass } of usable.nodes) {
+          const claimS = counters.claimS(member, claimClass);
+          byOwnNode.set(index, Math.min(byOwnNode.get(index) ?? Infinity, claimS));
+        }
+        continue;
+      }
+      for (const claimClass of usable.claimClasses) {
+        const claimS = counters.claimS(member, claimClass);
+        byClass[claimClass] = Math.min(byClass[claimClass] ?? Infinity, claimS);
+      }
     }
   }
-  return ({ index }) => byNode[index] ?? Infinity;
+  return { byClass, byOwnNode };
 }

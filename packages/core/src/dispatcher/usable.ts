@@ -1,3 +1,4 @@
+import { leftTokens } from "../budget/node-budget.ts";
 import { decodeStepMs, prefillMs } from "../capacity/decode.ts";
 import type { ModelReport } from "../fleet/node.ts";
 import type { FleetNode } from "./fleet.ts";
@@ -14,6 +15,8 @@ export interface UsableModel {
 /** What a kind may use until the fleet changes. */
 export interface UsableModels {
   readonly nodes: readonly FleetNode[];
+  /** Whether a node among them has no token budget. */
+  readonly hasUnbudgeted: boolean;
   /** Claim classes of the nodes, each once. */
   readonly claimClasses: readonly number[];
   /** The fastest for an ordinary job first, as of `rankedAtMs`; in the fleet's order while that is small. */
@@ -37,6 +40,7 @@ export function usableBy(kind: JobKind, fleet: Iterable<FleetNode>, nowMs: numbe
   const ranked: { readonly model: UsableModel; readonly aloneMs: number }[] = [];
   const claimClasses = new Set<number>();
   let mostContextTokens = 0;
+  let hasUnbudgeted = false;
   for (const node of fleet) {
     if (!node.open) continue;
     let isUsable = false;
@@ -50,10 +54,12 @@ export function usableBy(kind: JobKind, fleet: Iterable<FleetNode>, nowMs: numbe
     if (!isUsable) continue;
     nodes.push(node);
     claimClasses.add(node.claimClass);
+    hasUnbudgeted ||= leftTokens(node.budget) === Infinity;
   }
   if (ranked.length > WEIGHED_IN_FULL_MAX) ranked.sort((one, other) => one.aloneMs - other.aloneMs);
   return {
     nodes,
+    hasUnbudgeted,
     claimClasses: [...claimClasses],
     models: ranked.map(({ model }) => model),
     mostContextTokens,
