@@ -58,6 +58,9 @@ const environmentSchema = z.object({
   COOP_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
 
+/** The variables that say how the server runs. */
+export const ENVIRONMENT_NAMES: readonly string[] = Object.keys(environmentSchema.shape);
+
 /** Folder for the user's own data: `~/Library/Application Support` on macOS, else XDG's or `~/.local/share`. */
 export function dataDirectory(platform: string, xdgDataHome: string | undefined, home: string): string {
   if (platform === "darwin") return join(home, "Library", "Application Support");
