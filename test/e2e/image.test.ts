@@ -74,7 +74,7 @@ it("serves members, its page and the agent, away from the repository", async () 
       process.execPath,
       image.healthCheck.map((word) => word.replace(":7070", ":1")),
     ),
-  ).rejects.toThrow();
+  ).rejects.toThrow(/Command failed/);
 
   const key = (await readFile(join(image.environment["COOP_HOME"] ?? "", "operator.key"), "utf8")).trim();
   const ask = (path: string, init: RequestInit = {}): Promise<Response> =>
