@@ -109,9 +109,10 @@ export function createMonthReading(deps: MonthReadingDeps): MonthReading {
     async usageOf(who, { from, to }, by) {
       const groups = createUsageGroups(by);
       const most = who.length === 1 ? MONTHS_A_PAGE : MONTHS_A_PAGE_OF_ALL;
-      const last = monthOfDay(to);
+      // Compared as a whole: the month after 9999-12 does not sort behind it.
+      const end = monthAfter(monthOfDay(to));
       let month = monthOfDay(from);
-      for (let amount = 0; amount < most && month <= last; amount += 1) {
+      for (let amount = 0; amount < most && month !== end; amount += 1) {
         const current = month;
         await atLeisure(who, async ({ id }) => {
           const { rows } = await usage.month(id, current);
@@ -119,7 +120,7 @@ export function createMonthReading(deps: MonthReadingDeps): MonthReading {
         });
         month = monthAfter(month);
       }
-      const nextFrom = month <= last ? `${month}-01` : null;
+      const nextFrom = month === end ? null : `${month}-01`;
       return { from, to, groups: groups.list(), total: groups.total(), nextFrom };
     },
     nodeNames: async () =>

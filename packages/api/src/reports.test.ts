@@ -143,6 +143,12 @@ describe("a long range", () => {
     expect(new Set(seen).size).toBe(34);
   });
 
+  test("ends with the last day that can be written", async () => {
+    const response = await world.request("/v1/usage?from=9999-11-30&to=9999-12-31", { key: world.ada.key });
+    const page = usagePageSchema.parse(await response.json());
+    expect(page).toMatchObject({ from: "9999-11-30", to: "9999-12-31", nextCursor: null });
+  });
+
   test("of all members has fewer months a page", async () => {
     const page = usagePageSchema.parse(await (await admin("/usage?from=0001-01-01&to=9999-12-31")).json());
     expect(page).toMatchObject({ to: "0001-03-31", nextCursor: "0001-04-01", total: { succeeded: 18 } });
