@@ -163,7 +163,10 @@ describe("bad input is named by its field and changes nothing", () => {
     ["a weight of nothing", { weight: 0 }, "weight", />=0.1/],
     ["a weight over all", { weight: 101 }, "weight", /<=100/],
     ["a tier that nothing serves", { defaultTier: "frontier" }, "defaultTier", /local-large/],
-    ["a name of nothing", { name: " " }, "name", /1/],
+    ["a name of nothing", { name: " " }, "name", /must have 1 to 60 characters/],
+    ["a name that is long", { name: "x".repeat(61) }, "name", /must have 1 to 60 characters/],
+    ["a name over two lines", { name: "x\ny" }, "name", /one line/],
+    ["a name that looks like another's id", { name: "mem_ada" }, "name", /mem_/],
     ["a field of an older co-op", { quotaTokens: 5 }, "quotaTokens", /no such field/],
   ])("%s", async (_, body, param, message) => {
     const before = await memberOf("bob");

@@ -35,7 +35,15 @@ const limitsChangeSchema = memberLimitsSchema
   .strict();
 export type LimitsChange = z.infer<typeof limitsChangeSchema>;
 
-const name = z.string().trim().min(1).max(60);
+const NAME_LENGTH = "must have 1 to 60 characters";
+/** How a member is called: one line, and nothing that could be taken for an id, which names a member too. */
+const name = z
+  .string()
+  .trim()
+  .min(1, NAME_LENGTH)
+  .max(60, NAME_LENGTH)
+  .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u, "must be one line, without invisible characters")
+  .refine((given) => !given.startsWith("mem_"), 'must not begin with "mem_", as ids of members do');
 const weight = z.number().min(weightLeast).max(weightMost);
 /** `coop/auto` cannot mean a tier that nothing here serves. */
 const defaultTier = tier.exclude(["frontier"]);
