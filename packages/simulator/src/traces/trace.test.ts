@@ -46,6 +46,11 @@ describe("a trace", () => {
     ]);
   });
 
+  test("of requests without a token counts one: no job is over in no time", () => {
+    const text = "req_time_s,client,prompt_tokens,output_tokens\n0,ada,0,0\n";
+    expect(parseTrace(text, "a.csv")[0]).toMatchObject({ promptTokens: 1, outputTokens: 1 });
+  });
+
   test("of blocks tells what prompts share and which of them are one conversation", () => {
     const line = (timestamp: number, input: number, blocks: number[]) =>
       JSON.stringify({ timestamp, input_length: input, output_length: 5, hash_ids: blocks });

@@ -44,7 +44,7 @@ const CSV_FORMS: readonly CsvForm[] = [
 ];
 
 /**
- * The requests of a trace in order of time, which begins at 0.
+ * The requests of a trace in order of time, which begins at 0. Each has a token of prompt and of output at least.
  * @throws OperationalError `unknown-trace` naming the columns that are wanted, `bad-trace` naming the line
  */
 export function parseTrace(text: string, file: string): readonly Request[] {
@@ -53,7 +53,12 @@ export function parseTrace(text: string, file: string): readonly Request[] {
   if (requests.length === 0) throw new OperationalError("bad-trace", `${file} has no requests.`);
   const sorted = requests.toSorted((one, other) => one.atS - other.atS);
   const startS = sorted[0]?.atS ?? 0;
-  return sorted.map((request) => ({ ...request, atS: request.atS - startS }));
+  return sorted.map((request) => ({
+    ...request,
+    atS: request.atS - startS,
+    promptTokens: Math.max(1, Math.round(request.promptTokens)),
+    outputTokens: Math.max(1, Math.round(request.outputTokens)),
+  }));
 }
 
 function readCsv(text: string, header: string, file: string): Request[] {
