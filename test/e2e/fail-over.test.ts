@@ -103,6 +103,20 @@ it("a Redis behind sentinels loses its primary, and the co-op nothing that it ac
   const maja = await cluster.addMember("maja");
   const { accepted } = await startServing(cluster, maja);
 
+  const thaw = await sentinels.freezeReplicas();
+  const unconfirmed = await cluster.request("/v1/jobs", {
+    method: "POST",
+    key: maja.key,
+    headers: { "idempotency-key": "unconfirmed" },
+    body: JSON.stringify({ request }),
+  });
+  expect([unconfirmed.status, await unconfirmed.text()]).toEqual([
+    503,
+    expect.stringContaining("store_unavailable"),
+  ]);
+  thaw();
+  accepted.push(await submitDetached(cluster, maja, "unconfirmed", request));
+
   const [during, killed] = await Promise.all([
     submitMany(cluster, maja, "during", 4),
     sentinels.killPrimary(),

@@ -22,6 +22,8 @@ export interface Sentinels extends AsyncDisposable {
   readonly url: string;
   /** A connection to whichever is the primary; the caller disconnects it. */
   connect(): Redis;
+  /** Stops the replicas, as if their machines hung, until the function that it gives is called. */
+  freezeReplicas(): Promise<() => void>;
   /** Kills the primary without warning. Resolves with its port once it is gone. */
   killPrimary(): Promise<number>;
 }
@@ -55,6 +57,13 @@ export async function startSentinels(): Promise<Sentinels> {
     return redis;
   };
 
+  const primaryNow = async (): Promise<number> => {
+    const redis = connect();
+    const port = Number(/tcp_port:(\d+)/.exec(await redis.info("server"))?.[1]);
+    redis.disconnect();
+    return port;
+  };
+
   const redisSettings = await readFile(join(SETTINGS, "redis.conf"), "utf8");
   for (const port of redisPorts) {
     const replicaOf = port === primaryPort ? "" : `\nreplicaof 127.0.0.1 ${primaryPort}`;
@@ -67,10 +76,16 @@ export async function startSentinels(): Promise<Sentinels> {
   return {
     url: `redis+sentinel://${sentinelPorts.map((port) => `127.0.0.1:${port}`).join(",")}/coop`,
     connect,
+    async freezeReplicas() {
+      const primary = await primaryNow();
+      const replicas = redisPorts.filter((port) => port !== primary).map((port) => children.get(port));
+      for (const replica of replicas) replica?.kill("SIGSTOP");
+      return () => {
+        for (const replica of replicas) replica?.kill("SIGCONT");
+      };
+    },
     async killPrimary() {
-      const redis = connect();
-      const port = Number(/tcp_port:(\d+)/.exec(await redis.info("server"))?.[1]);
-      redis.disconnect();
+      const port = await primaryNow();
       const child = children.get(port);
       if (child === undefined) throw new Error(`no Redis of this test has port ${port}`);
       child.kill("SIGKILL");

@@ -37,6 +37,8 @@ const ONE = {
   erasedMembers: "erased-members",
   /** Set: ids of members whose erasure began and did not end. */
   erasing: "erasing",
+  /** String: written anew whenever it is asked whether a replica has what was written before. */
+  copied: "copied",
   /** Set: ids of all nodes that ever joined. */
   nodes: "nodes",
   /** String: the fleet snapshot, JSON. */
@@ -104,6 +106,7 @@ export function createKeys(prefix: string) {
     disabledMembers: one("disabledMembers"),
     erasedMembers: one("erasedMembers"),
     erasing: one("erasing"),
+    copied: one("copied"),
     nodes: one("nodes"),
     fleet: one("fleet"),
     wakeChannel: one("wake"),

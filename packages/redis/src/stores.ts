@@ -24,6 +24,7 @@ import { createAuditLog } from "./audit-log.ts";
 import { openConnection, type ConnectionUse } from "./connection.ts";
 import { requireFitRedis, type Persistence } from "./fitness.ts";
 import { createAccounting } from "./accounting.ts";
+import { admitCopied } from "./copied-admission.ts";
 import { createErasures } from "./erasures.ts";
 import { createFleetBoard } from "./fleet-board.ts";
 import { createJobStore } from "./job-store.ts";
@@ -109,7 +110,8 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
     const desk = connect("request", "desk");
     const scheduler = connect("request", "scheduler");
     const subscriber = connect("steady", "output");
-    await Promise.all([desk, scheduler, subscriber].map(reach));
+    const copying = address.kind === "sentinels" ? connect("request", "copied") : null;
+    await Promise.all([desk, scheduler, subscriber, ...(copying === null ? [] : [copying])].map(reach));
     const persistence = await requireFitRedis(desk, log);
 
     const keys = createKeys(prefix);
@@ -121,7 +123,7 @@ export async function openStores(options: StoresOptions): Promise<Stores> {
     const members = createMemberStore(desk, keys, runForDesk);
     const nodes = createNodeRegistry(desk, keys, runForDesk);
     return {
-      desk: jobDesk,
+      desk: copying === null ? jobDesk : admitCopied(jobDesk, copying, keys.copied),
       members,
       nodes,
       erasures: createErasures({ redis: desk, keys, run: runForDesk, members, nodes, desk: jobDesk }),
