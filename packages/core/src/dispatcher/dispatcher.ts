@@ -77,12 +77,13 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
   let budgetGrowths = 0;
 
   let fleet: readonly FleetNode[] = [];
-  let fleetByOwner: ReadonlyMap<MemberId, readonly FleetNode[]> = new Map();
+  /** Worked out when it is asked for. */
+  let fleetByOwner: ReadonlyMap<MemberId, readonly FleetNode[]> | null = null;
   const claimClasses = new Map<string, number>();
 
   const setFleet = (): void => {
     fleet = [...nodes.values()];
-    fleetByOwner = Map.groupBy(fleet, ({ identity }) => identity.owner);
+    fleetByOwner = null;
     changes += 1;
   };
 
@@ -122,7 +123,10 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       assert(node !== undefined, `node ${index} is in the fleet`);
       return node;
     },
-    ownedBy: (member) => fleetByOwner.get(member) ?? [],
+    ownedBy(member) {
+      fleetByOwner ??= Map.groupBy(fleet, ({ identity }) => identity.owner);
+      return fleetByOwner.get(member) ?? [];
+    },
     changes: () => changes,
     budgetGrowths: () => budgetGrowths,
   };
