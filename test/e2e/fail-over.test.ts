@@ -89,9 +89,17 @@ it("a standby scheduler takes over from one that was killed, and loses nothing t
   await standby.child.line(/taking the lead/);
   expect(performance.now() - killedMs).toBeLessThan(LEAD_MS + CAMPAIGN_MS + SLACK_MS);
   await agent.line(/connected to[^]*connected to/);
-  const after = await submitMany(members, maja, "after", 4);
 
+  const comeback = await cluster.addServer(scheduler);
+  front.schedulers = [comeback.url, standby.url];
+  const after = await submitMany(members, maja, "after", 4);
   await expectNothingLost(members, maja, [...accepted, ...during, ...after], redis.connect());
+
+  // One that stops gives the lead away at once.
+  expect(await standby.child.stop()).toBe(0);
+  await comeback.child.line(/taking the lead/);
+  const last = await submitMany(members, maja, "last", 2);
+  await expectNothingLost(members, maja, last, redis.connect());
 });
 
 it("a Redis behind sentinels loses its primary, and the co-op nothing that it accepted", async () => {

@@ -10,7 +10,7 @@ export interface Front extends AsyncDisposable {
   readonly url: string;
   /** Addresses of processes that serve members; each request goes to the next. */
   apis: readonly string[];
-  /** Addresses of schedulers; a node's connection goes to the first that takes it. */
+  /** Addresses of schedulers; a node's connection goes to the one that leads. */
   schedulers: readonly string[];
 }
 
@@ -61,13 +61,9 @@ async function upgrade(
     lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`);
   socket.on("error", () => socket.destroy());
   for (const scheduler of schedulers) {
+    if (!(await leads(scheduler))) continue;
     const { hostname, port } = new URL(scheduler);
     const onward = connect(Number(port), hostname);
-    const connected = once(onward, "connect").then(
-      () => true,
-      () => false,
-    );
-    if (!(await connected)) continue;
     onward.on("error", () => socket.destroy());
     onward.on("close", () => socket.destroy());
     socket.on("close", () => onward.destroy());
@@ -78,3 +74,10 @@ async function upgrade(
   }
   socket.end("HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n");
 }
+
+/** Whether a scheduler is there and leads, as it says when a proxy asks after its health. */
+const leads = (scheduler: string): Promise<boolean> =>
+  fetch(`${scheduler}/leadz`).then(
+    ({ ok }) => ok,
+    () => false,
+  );

@@ -27,6 +27,8 @@ const metrics = async (changes: Partial<MonitoringDeps> = {}): Promise<string> =
 test("a server without members' requests says that it lives and gives its metrics by the same rule", async () => {
   expect(await (await request("/healthz")).json()).toEqual({ status: "ok" });
   expect((await request("/readyz")).status).toBe(200);
+  expect((await request("/leadz")).status).toBe(200);
+  expect((await request("/leadz", undefined, { leads: () => false })).status).toBe(503);
   expect((await request("/metrics")).status).toBe(401);
   expect((await request("/metrics", "Bearer metrics-token-of-17")).status).toBe(401);
   const text = await metrics();

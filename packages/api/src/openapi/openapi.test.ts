@@ -122,6 +122,7 @@ describe("answers are as described", () => {
     expectDescribed("Quota", await answerOf("/v1/quota"));
     expectDescribed("Health", await answerOf("/healthz"));
     expectDescribed("Readiness", await answerOf("/readyz"));
+    expectDescribed("Lead", await answerOf("/leadz"));
   });
 
   test("of administration", async () => {

@@ -74,6 +74,16 @@ const OTHERS: readonly Operation[] = [
   },
   {
     method: "get",
+    path: "/leadz",
+    id: "getLead",
+    group: "Server",
+    summary: "Whether the scheduler that leads runs in this server: a proxy sends nodes' connections there.",
+    access: "anyone",
+    answers: [json("Lead", "It does."), json("Lead", "It does not.", 503)],
+    problems: [500],
+  },
+  {
+    method: "get",
     path: "/metrics",
     id: "getMetrics",
     group: "Server",

@@ -72,6 +72,7 @@ export const SCHEMAS = {
   JoinRequest: joinRequestSchema,
   JoinResponse: joinResponseSchema,
   KeyList: keyListSchema,
+  Lead: z.object({ status: z.enum(["leads", "does-not-lead"]) }),
   LedgerAudit: ledgerAuditSchema,
   LedgerList: ledgerListSchema,
   Member: memberViewSchema,

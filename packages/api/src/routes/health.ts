@@ -9,6 +9,8 @@ import { ProblemError } from "../problem.ts";
 export interface HealthRoutesDeps {
   readonly board: FleetBoard;
   readonly metrics: Pick<Metrics, "render" | "contentType">;
+  /** Whether this program's scheduler leads. */
+  readonly leads: () => boolean;
   /** Null: metrics go to this machine only. */
   readonly metricsToken: string | null;
   /** Brings into the metrics what is only known when it is asked for: the fleet and the members' months. */
@@ -16,13 +18,20 @@ export interface HealthRoutesDeps {
 }
 
 /** For whoever runs the server: whether it lives, whether it can serve, and what it measured. */
-export function healthRoutes({ board, metrics, metricsToken, takeStock }: HealthRoutesDeps): Hono<ApiEnv> {
+export function healthRoutes({
+  board,
+  leads,
+  metrics,
+  metricsToken,
+  takeStock,
+}: HealthRoutesDeps): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
   routes.get("/healthz", (c) => c.json({ status: "ok" }));
   routes.get("/readyz", async (c) => {
     const { ready, store, scheduler } = await readiness(board);
     return c.json({ status: ready ? "ready" : "not-ready", store, scheduler }, ready ? 200 : 503);
   });
+  routes.get("/leadz", (c) => c.json({ status: leads() ? "leads" : "does-not-lead" }, leads() ? 200 : 503));
   routes.get("/metrics", async (c) => {
     assertReader(c, metricsToken);
     await takeStock();
