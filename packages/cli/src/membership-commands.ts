@@ -159,21 +159,20 @@ export function addKeys(program: Command, deps: ContextDeps): void {
   keys
     .command("rotate")
     .description("replace a key by a new one, which is shown once")
-    .argument("<key>", "the key's id, the part between the first two underscores")
+    .argument("<key>", "as coop keys list shows it: coop_ID")
     .option(
       "--overlap <time>",
       "how long the old one goes on, such as 2h (default: not at all)",
       durationUpTo(LONGEST_OVERLAP_DAYS),
-      0,
     )
     .addOption(jsonOption())
-    .action(async (key: string, flags: JsonFlag & { readonly overlap: number }) =>
-      rotateKey(await contextFor(deps, flags), key, flags.overlap),
+    .action(async (key: string, flags: JsonFlag & { readonly overlap?: number }) =>
+      rotateKey(await contextFor(deps, flags), key, flags.overlap ?? 0),
     );
   keys
     .command("revoke")
     .description("make a key serve no longer, and end what it has open")
-    .argument("<key>", "the key's id, the part between the first two underscores")
+    .argument("<key>", "as coop keys list shows it: coop_ID")
     .addOption(jsonOption())
     .action(async (key: string, flags: JsonFlag) => revokeKey(await contextFor(deps, flags), key));
 }

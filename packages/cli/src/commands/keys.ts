@@ -22,8 +22,20 @@ export async function createKey(
   show(context, await context.client.post(keysOf(member), body, createdKeySchema));
 }
 
-/** Replaces a key and shows the new one, once. @param overlapSeconds how long the old one goes on */
-export async function rotateKey(context: CommandContext, id: string, overlapSeconds: number): Promise<void> {
+/** The id of a key that is named as lists show it or by its id alone; of a whole key, nothing secret is kept. */
+const keyIdOf = (named: string): string => /^coop_([0-9A-Za-z]+)(?:_.*)?$/.exec(named)?.[1] ?? named;
+
+/**
+ * Replaces a key and shows the new one, once.
+ * @param named as lists show it, or its id
+ * @param overlapSeconds how long the old one goes on
+ */
+export async function rotateKey(
+  context: CommandContext,
+  named: string,
+  overlapSeconds: number,
+): Promise<void> {
+  const id = keyIdOf(named);
   const created = await context.client.post(
     `/admin/keys/${encodeURIComponent(id)}/rotate`,
     { overlapSeconds },
@@ -52,6 +64,7 @@ export async function listKeys({ client, output, json }: CommandContext, member:
 
 /** Keys as a table, by what a person knows them again. */
 export function keyLines(keys: KeyList["data"]): string[] {
+  if (keys.length === 0) return ["There is no key yet; coop keys create makes one."];
   const orNever = (atMs: number | null): string => (atMs === null ? "never" : moment(atMs));
   return renderTable(
     [
@@ -73,7 +86,9 @@ export function keyLines(keys: KeyList["data"]): string[] {
   );
 }
 
-export async function revokeKey({ client, output, json }: CommandContext, id: string): Promise<void> {
+/** @param named as lists show it, or its id */
+export async function revokeKey({ client, output, json }: CommandContext, named: string): Promise<void> {
+  const id = keyIdOf(named);
   await client.send("DELETE", `/admin/keys/${encodeURIComponent(id)}`);
   if (json) output.json({ id, revoked: true });
   else output.line(`The key ${id} no longer serves.`);

@@ -7,7 +7,7 @@ import { captureOutput } from "../testing/captured-output.ts";
 import { problem, startScriptedCoop } from "../testing/scripted-coop.ts";
 import type { Reply } from "../testing/scripted-coop.ts";
 import type { CommandContext } from "./context.ts";
-import { createKey, listKeys, rotateKey } from "./keys.ts";
+import { createKey, listKeys, revokeKey, rotateKey } from "./keys.ts";
 import { addMember, listMembers, setDisabled, setMember, showMember } from "./members.ts";
 
 const AT_MS = Date.UTC(2026, 2, 1, 12);
@@ -157,5 +157,24 @@ describe("keys", () => {
       listKeys(context, "maja"),
     );
     expect(lines[1]).toBe(`coop_k1_...  own      ${at}  ${at}  never`);
+  });
+
+  it("says what to do when a member has none", async () => {
+    const none = asJson({ object: "list", data: [] });
+    const { lines } = await run({ "GET /admin/members/maja/keys": none }, (context) =>
+      listKeys(context, "maja"),
+    );
+    expect(lines).toEqual(["There is no key yet; coop keys create makes one."]);
+  });
+
+  it.each(["k1", "coop_k1", "coop_k1_...", "coop_k1_secret"])("knows %s for the key k1", async (named) => {
+    const revoked = await run({ "DELETE /admin/keys/k1": { status: 204, json: null } }, (context) =>
+      revokeKey(context, named),
+    );
+    expect(revoked.lines).toEqual(["The key k1 no longer serves."]);
+    const rotated = await run({ "POST /admin/keys/k1/rotate": { status: 201, json: created } }, (context) =>
+      rotateKey(context, named, 0),
+    );
+    expect(rotated.lines).toEqual(["coop_k9_secret"]);
   });
 });
