@@ -86,5 +86,5 @@ export async function refundJob({ client, output, json }: CommandContext, job: s
   const refund = await client.post(`/admin/jobs/${encodeURIComponent(job)}/refund`, {}, refundViewSchema);
   if (json) output.json(refund);
   else if (refund.repeated) output.line(`${refund.job} was given back before; nothing changed.`);
-  else output.line(`${plural(refund.tokens, "token")} of ${refund.job} were given back to its member.`);
+  else output.line(`${refund.job} cost ${plural(refund.tokens, "token")}; its member has that back.`);
 }

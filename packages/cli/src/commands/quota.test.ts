@@ -125,6 +125,11 @@ describe("quota", () => {
     );
     expect(JSON.parse(requests[0]?.body ?? "")).toEqual({ tokens: -500, month: "2026-04" });
     expect(text).toBe("500 tokens were taken back from maja for 2026-04: the month's credit is 1,500 now.\n");
+    const one = await run(
+      { "POST /admin/members/maja/grants": { status: 201, json: { ...granted, tokens: 1 } } },
+      async (context) => grantCredit(context, { member: "maja", tokens: 1, month: null }),
+    );
+    expect(one.text).toMatch(/^1 token was granted to maja/);
   });
 });
 
@@ -136,7 +141,7 @@ it("a refund says what was given back, or that nothing was", async () => {
     },
   });
   const first = await run(refund(1_300, false), async (context) => refundJob(context, "job_1"));
-  expect(first.text).toBe("1,300 tokens of job_1 were given back to its member.\n");
+  expect(first.text).toBe("job_1 cost 1,300 tokens; its member has that back.\n");
   const second = await run(refund(0, true), async (context) => refundJob(context, "job_1"));
   expect(second.text).toBe("job_1 was given back before; nothing changed.\n");
 });

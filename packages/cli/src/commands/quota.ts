@@ -39,8 +39,7 @@ export async function grantCredit(
     output.json(granted);
     return;
   }
-  const what =
-    tokens < 0 ? `${count(-tokens)} tokens were taken back from` : `${count(tokens)} tokens were granted to`;
+  const what = `${plural(Math.abs(tokens), "token")} ${Math.abs(tokens) === 1 ? "was" : "were"} ${tokens < 0 ? "taken back from" : "granted to"}`;
   output.line(
     `${what} ${granted.memberName} for ${granted.month}: the month's credit is ${count(granted.creditTokens)} now.`,
   );

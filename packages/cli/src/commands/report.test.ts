@@ -210,6 +210,7 @@ describe("report", () => {
       "tables",
       "tables",
     ]);
+    expect(() => formatOfFile("november.pdf")).toThrow(/no statement is made as \.pdf.*\.html/);
   });
 });
 

@@ -40,7 +40,8 @@ export async function report(context: CommandContext, options: ReportOptions): P
     return;
   }
   await writeFile(file, text).catch((error: unknown) => {
-    throw new CliError("file-unwritable", `${file} cannot be written: ${String(error)}`, error);
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CliError("file-unwritable", `The statement cannot be written: ${why}.`, error);
   });
   output.note(`Saved to ${file}.`);
 }
@@ -55,8 +56,17 @@ export const rootOf = ({ kind }: Whose): string => (kind === "own" ? "/v1" : "/a
 export const memberOf = (whose: Whose): { readonly member?: string } =>
   whose.kind === "member" ? { member: whose.member } : {};
 
-/** What a file's name says about how the statement is to be saved in it. */
+/**
+ * What a file's name says about how the statement is to be saved in it.
+ * @throws CliError `bad-option` for an ending that promises what is not made here
+ */
 export function formatOfFile(file: string): ReportFormat {
   const extension = extname(file).slice(1).toLowerCase();
-  return REPORT_FORMATS.find((format) => format === extension) ?? "tables";
+  if (extension === "" || extension === "txt") return "tables";
+  const format = REPORT_FORMATS.find((one) => one === extension);
+  if (format !== undefined) return format;
+  throw new CliError(
+    "bad-option",
+    `${file}: no statement is made as .${extension}. Let it end in .html, .md, .csv, .json or .txt, or say --html, --md, --csv or --json.`,
+  );
 }
