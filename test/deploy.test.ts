@@ -126,3 +126,17 @@ test("every setting of the server that is handed out is one that it reads", () =
     ).toEqual([]);
   }
 });
+
+test("what the instructions name is there", () => {
+  const text = textOf("README.md");
+  const files = [...text.matchAll(/\bdeploy\/[\w./-]+\w/g)].map(([path]) => path.slice("deploy/".length));
+  const listed = [...text.matchAll(/^\| (`.*?) +\|/gm)].flatMap(([, cell = ""]) =>
+    [...cell.matchAll(/`([^`*]+)`/g)].map(([, path = ""]) => path),
+  );
+  const [copy] = files.filter((path) => path === ".env");
+  expect(copy, "the copy of example.env").toBeDefined();
+  for (const path of [...files, ...listed].filter((name) => name !== ".env"))
+    expect(existsSync(join(deploy, path)), path).toBe(true);
+  const named = [...text.matchAll(/\b(COOP_[A-Z_]+|REDIS_URL)\b/g)].map(([, name = ""]) => name);
+  expect(named.filter((name) => !ENVIRONMENT_NAMES.includes(name))).toEqual([]);
+});
