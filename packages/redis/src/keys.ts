@@ -135,11 +135,11 @@ export function createKeys(prefix: string) {
 
 export type Keys = ReturnType<typeof createKeys>;
 
-/** Lua that gives the scripts the same names: `one.pending`, `many.job .. id`. */
-export function keysForScripts(prefix: string): string {
-  const table = (names: Readonly<Record<string, string>>, tail: string): string =>
-    Object.entries(names)
-      .map(([name, key]) => `${name}=${JSON.stringify(`${prefix}:${key}${tail}`)}`)
-      .join(",");
-  return `local one={${table(ONE, "")}}\nlocal many={${table(MANY, ":")}}\n`;
+/** The same names as the scripts write them, `one.pending` and `many.job .. id`, and the Lua that they stand for. */
+export function keyNamesForScripts(prefix: string) {
+  const texts = (names: Readonly<Record<string, string>>, tail: string) =>
+    Object.fromEntries(
+      Object.entries(names).map(([name, key]) => [name, JSON.stringify(`${prefix}:${key}${tail}`)]),
+    );
+  return { one: texts(ONE, ""), many: texts(MANY, ":") };
 }

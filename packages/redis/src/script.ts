@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { WAIT_EDGES_MS, type StorePolicy } from "@coop/core";
+import type { StorePolicy } from "@coop/core";
 import type { Redis } from "ioredis";
-import { keysForScripts } from "./keys.ts";
+import { luaNames, scriptText } from "./script-text.ts";
 import { answered } from "./store-unavailable.ts";
 
 export type ScriptName =
@@ -70,14 +70,14 @@ export function createScripts(
   onStep: OnStep = () => undefined,
 ): RunScript {
   const folder = join(import.meta.dirname, "scripts");
-  const prelude =
-    keysForScripts(prefix) + policyForScripts(policy) + readFileSync(join(folder, "_common.lua"), "utf8");
+  const names = luaNames(prefix, policy);
+  const shared = readFileSync(join(folder, "_common.lua"), "utf8");
   const loaded = new Map<ScriptName, { readonly text: string; readonly sha: string }>();
 
   const load = (name: ScriptName): { readonly text: string; readonly sha: string } => {
     const known = loaded.get(name);
     if (known !== undefined) return known;
-    const text = prelude + readFileSync(join(folder, `${name}.lua`), "utf8");
+    const text = scriptText(readFileSync(join(folder, `${name}.lua`), "utf8"), shared, names);
     const script = { text, sha: createHash("sha1").update(text).digest("hex") };
     loaded.set(name, script);
     return script;
@@ -98,17 +98,4 @@ export function createScripts(
     onStep(name, (performance.now() - beganMs) / 1000);
     return answer;
   };
-}
-
-function policyForScripts(policy: StorePolicy): string {
-  return `local policy=${luaTable(policy)}\nlocal waitEdges={${WAIT_EDGES_MS.join(",")}}\n`;
-}
-
-/** Numbers by name, and tables of them, as Lua writes them. */
-function luaTable(values: object): string {
-  const fields = Object.entries(values).map(
-    ([name, value]: [string, unknown]) =>
-      `[${JSON.stringify(name)}]=${typeof value === "object" && value !== null ? luaTable(value) : String(value)}`,
-  );
-  return `{${fields.join(",")}}`;
 }

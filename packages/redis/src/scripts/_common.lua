@@ -1,6 +1,7 @@
--- What the scripts share. The loader puts before it `one` and `many` (key names, from keys.ts), `policy`
--- (durations, bounds and rates) and `waitEdges` (upper edges of the wait histogram, ms; from script.ts). Every amount is a whole number of tokens, every time a number of
--- milliseconds since the Unix epoch that the caller passes: no script reads a clock.
+-- What the scripts share. A script gets of it what it uses, and for `one.x` and `many.x` (key names, from keys.ts)
+-- and `policy.x` (durations, bounds, rates, and upper edges of the wait histogram, ms) what they stand for
+-- (script-text.ts). Every amount is a whole number of tokens, every time a number of milliseconds since the Unix
+-- epoch that the caller passes: no script reads a clock.
 --
 -- Invariants:
 --   C1  Each change of a job's place in its life raises `ver` and marks the job dirty, so that the projector
@@ -145,7 +146,7 @@ local function rollUp(job, state, prompt, output, charge, nodeUs)
   local key, row, wait = many.usage .. job.member .. ':' .. job.month, 'row|' .. job.admittedOn, 'wait|' .. job.admittedOn
   if job.node then row = row .. '|' .. job.node .. '|' .. job.tier .. '|' .. job.model end
   if state and nodeUs then
-    local waited, bucket = job.leasedAt - job.submittedAt, 0
+    local waited, bucket, waitEdges = job.leasedAt - job.submittedAt, 0, policy.waitEdges
     while waitEdges[bucket + 1] and waited > waitEdges[bucket + 1] do bucket = bucket + 1 end
     wait = wait .. '|' .. bucket
   end

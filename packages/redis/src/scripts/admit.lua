@@ -72,9 +72,9 @@ held, tokens[5], unfinished = held + hold, tokens[5] + hold, unfinished + 1
 call('HSET', account, 'held', held, heldTier, tokens[5])
 call('HSET', standing, 'pending', pending + 1, 'unfinished', unfinished, 'minute', minute, 'requests', requests)
 call('HSET', job.key,
-  'state', 'queued', 'epoch', 0, 'ver', nextVer(job, now), 'member', member, 'admittedOn', ARGV[3], 'askedTier', tier,
-  'hold', hold, 'prompt', ARGV[5], 'attachment', ARGV[6], 'streamed', ARGV[19], 'privacy', ARGV[7], 'submittedAt', ARGV[8],
-  'deadline', ARGV[9], 'notBefore', ARGV[8], 'attempts', 0, 'excluded', '', 'delivered', 0, 'bytes', 0, 'lastSeq', 0,
+  'state', 'queued', 'epoch', '0', 'ver', nextVer(job, now), 'member', member, 'admittedOn', ARGV[3], 'askedTier', tier,
+  'hold', ARGV[4], 'prompt', ARGV[5], 'attachment', ARGV[6], 'streamed', ARGV[19], 'privacy', ARGV[7], 'submittedAt', ARGV[8],
+  'deadline', ARGV[9], 'notBefore', ARGV[8], 'attempts', '0', 'excluded', '', 'delivered', '0', 'bytes', '0', 'lastSeq', '0',
   'spec', ARGV[11], 'metadata', ARGV[12], 'key', ARGV[20])
 call('HSET', many.kept .. id, 'payload', ARGV[13])
 call('ZADD', one.deadlines, ARGV[9], id)
@@ -88,8 +88,8 @@ end
 
 -- The member's list forgets its oldest job, once its hash has expired, for each one that comes.
 local list = many.memberJobs .. member
-call('ZADD', list, 0, id)
-local oldest = call('ZRANGE', list, 0, 0)[1]
+call('ZADD', list, '0', id)
+local oldest = call('ZRANGE', list, '0', '0')[1]
 if call('EXISTS', many.job .. oldest) == 0 then call('ZREM', list, oldest) end
 
 call('PUBLISH', one.wake, '{"kind":"admitted","spec":' .. ARGV[11] .. '}')

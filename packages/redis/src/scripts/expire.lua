@@ -53,7 +53,7 @@ if ARGV[8] == '1' and not string.find(',' .. excluded .. ',', ',' .. job.node ..
   excluded = excluded == '' and job.node or excluded .. ',' .. job.node
 end
 call('HSET', job.key, 'ver', nextVer(job, now), 'state', 'queued', 'notBefore', ARGV[10], 'attempts', attempts, 'excluded', excluded,
-  'delivered', 0, 'bytes', 0, 'lastSeq', 0)
+  'delivered', '0', 'bytes', '0', 'lastSeq', '0')
 if job.lastSeq > 0 then call('HSET', job.key, 'restarted', '1') end
 call('HDEL', job.key, 'node', 'nodeOwner', 'model', 'tier', 'day', 'leasedAt', 'shareAt', 'leaseUntil', 'leaseFence')
 call('XTRIM', many.out .. id, 'MAXLEN', 0)

@@ -35,7 +35,7 @@ if not tokens[2] then call('PEXPIRE', account, policy.nodeAccountKeptMs) end
 call('HSET', job.key,
   'ver', nextVer(job, ARGV[11]), 'state', 'leased', 'epoch', epoch, 'node', node, 'nodeOwner', ARGV[4], 'model', ARGV[5],
   'tier', ARGV[6], 'day', day, 'leasedAt', ARGV[11], 'shareAt', startClock(node, ARGV[11]),
-  'leaseUntil', ARGV[10], 'leaseFence', fence, 'delivered', 0, 'bytes', 0, 'lastSeq', 0, 'node:' .. epoch, node)
+  'leaseUntil', ARGV[10], 'leaseFence', fence, 'delivered', '0', 'bytes', '0', 'lastSeq', '0', 'node:' .. epoch, node)
 call('HSET', many.kept .. id, 'placement', ARGV[12])
 leavePending(job)
 call('ZADD', one.leases, ARGV[10], id)

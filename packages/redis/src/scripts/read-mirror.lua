@@ -5,14 +5,15 @@
 --       2 how many of the oldest dirty jobs to read; when 0, the jobs named by the rest
 -- Returns per job {id, ver, state, notBefore, end, queue state, spec}; ver to end are '' for no hash, `end` is
 --         the code or reason of an unsuccessful end, spec is '' unless the job may have to wait in BullMQ next
--- Reads only. BullMQ's lists and sets are read as its own getState does, where it has the job at all.
+-- Reads only. BullMQ's lists and sets are read as its own getState does, where it has the job at all. The oldest
+-- active job is last in its list, and the most likely to have ended.
 
 local bull = ARGV[1]
 
 local function queueState(id)
   if call('EXISTS', bull .. id) == 0 then return 'absent' end
   if call('ZSCORE', bull .. 'prioritized', id) then return 'waiting' end
-  if call('LPOS', bull .. 'active', id) then return 'active' end
+  if call('LPOS', bull .. 'active', id, 'RANK', '-1') then return 'active' end
   if call('ZSCORE', bull .. 'completed', id) then return 'completed' end
   if call('ZSCORE', bull .. 'failed', id) then return 'failed' end
   if call('ZSCORE', bull .. 'delayed', id) then return 'delayed' end
