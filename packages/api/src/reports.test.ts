@@ -257,6 +257,13 @@ describe("rendered", () => {
     }
   });
 
+  test("says of a month that is over that its limits are today's", async () => {
+    const note = "Limits are those of the day on which this was made";
+    const past = await (await world.request("/v1/statement?month=2025-12&format=md")).text();
+    expect(past).toContain(note);
+    expect(await (await world.request("/v1/statement?format=md")).text()).not.toContain(note);
+  });
+
   test("as Markdown keeps names from being markup", async () => {
     const text = await (await admin("/statement?format=md")).text();
     expect(text).not.toContain("<script>");

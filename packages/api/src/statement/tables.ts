@@ -234,7 +234,7 @@ export function utilisationText({ fleet, costs, currency, subject }: Statement):
 }
 
 /** How the figures come about. */
-export const notesOf = ({ costs, subject }: Statement): readonly string[] => [
+export const notesOf = ({ complete, costs, subject }: Statement): readonly string[] => [
   "Jobs count on the day on which they were asked for, in the co-op's time zone. Tokens in and out are what engines counted for the attempts that ended the jobs; charged is what members were charged, less what was given back.",
   "Node time is shared between jobs that ran together on a node, so all jobs together have as much as the node was busy.",
   "Waits run from the request to the node's being found. They are read from a histogram: in brackets between what the true value lies.",
@@ -243,6 +243,9 @@ export const notesOf = ({ costs, subject }: Statement): readonly string[] => [
     ? [
         `Hardware, waiting and other costs are shared equally between the ${plural(costs.fixed.sharedBy, "member")} of the month, whatever they used.`,
       ]
+    : []),
+  ...(complete
+    ? ["Limits are those of the day on which this was made: what held in a month that is over is not kept."]
     : []),
 ];
 

@@ -141,6 +141,13 @@ describe("report", () => {
     ]);
   });
 
+  it("holds nothing used in a month that is over against today's limit", () => {
+    const over = { ...statement, complete: true, waits: { jobs: 0, p50: null, p95: null } };
+    const lines = statementLines(over);
+    expect(lines).toContain("Quota       440 tokens used, 5 held, 100 of credit; today's limit: 1,000");
+    expect(lines).toContain("Waits       none");
+  });
+
   it("of the fleet has a row a member, within the width of a terminal", () => {
     const line = {
       ...counts(4),

@@ -39,8 +39,13 @@ function factLines(statement: StatementView): string[] {
       "Tokens",
       `${count(usage.promptTokens)} in, ${count(usage.outputTokens)} out, ${count(usage.chargedTokens)} charged`,
     ],
-    ["Waits", `half at most ${waitText(waits.p50)}; 95 of 100 at most ${waitText(waits.p95)}`],
-    ...(quota === null ? [] : [["Quota", quotaText(quota)] as const]),
+    [
+      "Waits",
+      waits.p50 === null
+        ? "none"
+        : `half at most ${waitText(waits.p50)}; 95 of 100 at most ${waitText(waits.p95)}`,
+    ],
+    ...(quota === null ? [] : [["Quota", quotaText(quota, statement.complete)] as const]),
     [
       "Cost",
       `${amountText(costs.total)}: electricity ${money(costs.energy.amount)}, hardware ${money(fixed.hardware.amount)}, waiting machines ${money(fixed.idleElectricity.amount)}, other ${money(fixed.other)}${share}`,
@@ -64,18 +69,14 @@ function jobsText(usage: UsageCountsView): string {
   return `${count(ended)}, ${percent(usage.succeeded / ended)} succeeded${others.join("")}`;
 }
 
-function quotaText({
-  usedTokens,
-  heldTokens,
-  limitTokens,
-  creditTokens,
-}: NonNullable<StatementView["quota"]>): string {
-  const of =
-    limitTokens === null
-      ? ", no limit"
-      : ` of ${count(limitTokens)}${limitTokens === 0 ? "" : ` (${percent(usedTokens / limitTokens)})`}`;
+/** Of a month that is over only today's limit is known: it says nothing about what was used then. */
+function quotaText(quota: NonNullable<StatementView["quota"]>, complete: boolean): string {
+  const { usedTokens, heldTokens, limitTokens, creditTokens } = quota;
+  const limit = limitTokens === null ? "no limit" : count(limitTokens);
+  const share = limitTokens === null || limitTokens === 0 ? "" : ` (${percent(usedTokens / limitTokens)})`;
+  const of = limitTokens === null ? `, ${limit}` : ` of ${limit}${share}`;
   const held = heldTokens === 0 ? "" : `, ${count(heldTokens)} held`;
-  return `${count(usedTokens)} tokens used${of}${held}, ${count(creditTokens)} of credit`;
+  return `${count(usedTokens)} tokens used${complete ? "" : of}${held}, ${count(creditTokens)} of credit${complete ? `; today's limit: ${limit}` : ""}`;
 }
 
 function fleetText({ utilisation, busyMs, servingMs, perMillionTokens }: StatementView["fleet"]): string {
