@@ -13,7 +13,8 @@ export async function answered<T>(command: Promise<T>): Promise<T> {
   try {
     return await command;
   } catch (error) {
-    if (error instanceof ReplyError && !PASSING_REPLIES.test(String(error))) throw error;
+    const reply = error instanceof ReplyError && error instanceof Error ? error.message : null;
+    if (reply !== null && !PASSING_REPLIES.test(reply)) throw error;
     throw new OperationalError(
       "store-unavailable",
       "Redis did not answer; whether it did what was asked is unknown. Ask again.",

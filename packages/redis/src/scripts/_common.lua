@@ -96,11 +96,11 @@ local function settle(account, part, hold, used)
 end
 
 -- Turns the member's hold into a charge, and a part of it into credit for the owner of another's node. Returns the
--- owner and the credit, nil and 0 when nobody earned any.
+-- owner and the credit, nil and 0 when nobody earned any, such as with a tier that has no rate (any more).
 local function settleMember(job, charge)
   settle(many.account .. job.member .. ':' .. job.month, job.askedTier, job.hold, charge)
   if charge == 0 or not job.node or job.nodeOwner == job.member then return nil, 0 end
-  local credit = math.floor(charge * policy.creditPerMille[job.tier] / 1000)
+  local credit = math.floor(charge * (policy.creditPerMille[job.tier] or 0) / 1000)
   if credit == 0 then return nil, 0 end
   call('HINCRBY', many.account .. job.nodeOwner .. ':' .. job.month, 'credit', credit)
   return job.nodeOwner, credit
