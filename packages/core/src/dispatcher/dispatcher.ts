@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { assert, assertNever } from "../assert.ts";
-import { prefillMs } from "../capacity/decode.ts";
+import { decodeStepMs, prefillMs } from "../capacity/decode.ts";
 import { leftTokens } from "../budget/node-budget.ts";
 import { createFairCounters } from "../fairness/counters.ts";
 import { referenceSeconds } from "../fairness/reference.ts";
@@ -247,7 +247,12 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       case "job-gone": {
         pending.remove(event.job);
         const attempt = attempts.get(event.job);
-        if (attempt !== undefined) end(attempt, null, servedSoFar(attempt, nowMs));
+        if (attempt === undefined) return true;
+        end(attempt, null, servedSoFar(attempt, nowMs));
+        // It would have been longer still: what is cut short must not teach that outputs are short.
+        if (attempt.outputTokens > attempt.meanOutputTokens) {
+          outputs.learn(attempt.spec, attempt.model, attempt.outputTokens);
+        }
         return true;
       }
       case "node-joined":
@@ -345,12 +350,19 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
   };
 }
 
-/** What a member had of an attempt that was cut short: before the output, as much of the prompt as there was time for. */
-function servedSoFar({ phase, spec, node, model, outputTokens, startedAtMs }: Attempt, nowMs: number): Usage {
+/**
+ * What a member had of an attempt that was cut short. Where no output was heard of, as much as there was time for, and
+ * no more than was expected.
+ */
+function servedSoFar(attempt: Attempt, nowMs: number): Usage {
+  const { phase, spec, node, model, outputTokens, expectedTokens, startedAtMs } = attempt;
   const { promptTokens } = spec;
   if (phase === "decode") return { promptTokens, outputTokens };
-  const report = node.report.models.find((known) => known.name === model);
-  const wholeMs = report === undefined ? 0 : prefillMs(report.capacity, promptTokens);
-  const part = wholeMs > 0 ? Math.min(1, Math.max(0, nowMs - startedAtMs) / wholeMs) : 0;
-  return { promptTokens: promptTokens * part, outputTokens: 0 };
+  const capacity = node.report.models.find((known) => known.name === model)?.capacity;
+  if (capacity === undefined) return { promptTokens: 0, outputTokens: 0 };
+  const elapsedMs = Math.max(0, nowMs - startedAtMs);
+  const wholeMs = prefillMs(capacity, promptTokens);
+  if (elapsedMs < wholeMs) return { promptTokens: (promptTokens * elapsedMs) / wholeMs, outputTokens: 0 };
+  const tokens = (elapsedMs - wholeMs) / decodeStepMs(capacity, promptTokens, 1);
+  return { promptTokens, outputTokens: Math.min(tokens, Math.max(0, expectedTokens - promptTokens)) };
 }

@@ -120,7 +120,7 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
     if (!gathering.turns.isInside(member, node)) {
       return gathering.turns.mayPass(member, node, referenceS) ? "passing" : "fair-order";
     }
-    return hasItsShare(state, gathering.turns, member, node) ? "share" : "its-turn";
+    return hasItsShare(state, gathering.turns, member, node, nowMs) ? "share" : "its-turn";
   };
   let kept = false;
   const mayStart = (candidate: RoundCandidate, node: FleetNode): boolean => {
@@ -169,14 +169,25 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
 }
 
 /**
- * R5. A member whose attempts in flight may yet come to a window more than they were charged takes no more than half
- *     of a node's slots, rounded up, while another inside the window waits for it.
+ * R5. A member takes no more than half of a node's slots, rounded up, while it floods and others had work there
+ *     lately; or while its attempts in flight may yet come to a window more than they were charged and another
+ *     inside the window waits for the node.
  */
-function hasItsShare({ counters }: RoundState, turns: Turns, member: MemberId, node: FleetNode): boolean {
-  if (counters.overrunS(member) <= FAIR_WINDOW_S) return false;
+function hasItsShare(
+  { counters }: RoundState,
+  turns: Turns,
+  member: MemberId,
+  node: FleetNode,
+  nowMs: number,
+): boolean {
+  const floods = counters.floods(member);
+  if (!floods && counters.overrunS(member) <= FAIR_WINDOW_S) return false;
   let running = 0;
   for (const { spec } of node.attempts.values()) if (spec.member === member) running += 1;
-  return running >= Math.ceil(node.report.slots / 2) && turns.isContended(member, node);
+  if (running < Math.ceil(node.report.slots / 2)) return false;
+  return (
+    (floods && counters.areOthersHere(member, node.claimClass, nowMs)) || turns.isContended(member, node)
+  );
 }
 
 /** Whether a node could start anything now: a slot is free, tokens are left, and its plan allows it or its owner waits. */

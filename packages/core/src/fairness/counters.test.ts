@@ -101,6 +101,28 @@ describe("fair counters", () => {
     );
   });
 
+  test("who had more than all others together lately floods, until it is some minutes ago", () => {
+    const counters = createFairCounters();
+    for (const member of [ada, bo, cy]) counters.arrive(member, [STUDIO], NOON);
+    for (const member of [bo, cy]) counters.charge(member, 1, 30, at(STUDIO));
+    counters.charge(ada, 1, 41, at(STUDIO));
+    expect(counters.floods(ada)).toBe(false);
+    counters.charge(ada, 1, 2, at(STUDIO));
+    expect([counters.floods(ada), counters.floods(bo)]).toEqual([true, false]);
+    expect(counters.areOthersHere(ada, STUDIO, NOON)).toBe(true);
+    expect(counters.areOthersHere(ada, PI, NOON)).toBe(false);
+    counters.charge(bo, 1, 10, at(STUDIO, 5));
+    expect(counters.floods(ada)).toBe(false);
+    expect(counters.areOthersHere(ada, STUDIO, NOON + 30 * MINUTE)).toBe(false);
+  });
+
+  test("nobody floods who is alone", () => {
+    const counters = createFairCounters();
+    counters.arrive(ada, [STUDIO], NOON);
+    counters.charge(ada, 1, 5_000, at(STUDIO));
+    expect(counters.floods(ada)).toBe(false);
+  });
+
   test("the passing lane is earned by what starts in its turn, and used up", () => {
     const counters = createFairCounters();
     const most = counters.passingS();

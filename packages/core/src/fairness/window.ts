@@ -6,8 +6,9 @@
  * - The passing lane. Most jobs are small and little of the work, so that holding small ones back behind large ones
  *   helps nobody. A part of the service, earned by what starts in its turn, is open to small jobs of members outside
  *   the window, up to a wider one.
- * - Floods. A member of whom far more waits than of all others together goes where nobody else inside the window
- *   waits, and has no lane. Whatever the others ask for, it is little against such a queue.
+ * - Floods. A member who had more than all others together in the last minutes, or of whom far more waits, goes
+ *   where nobody else inside the window waits, has no lane, and leaves half of a node's slots to others who had work
+ *   there lately. Attempts are not interrupted: without it, whoever comes would find every slot taken for long.
  * - Overtaking. A job that was overtaken too often goes first, if its member is inside the window.
  *
  * How far two members can drift apart. Let P be the wider window, and F the most that the attempts which one member
@@ -33,10 +34,12 @@ export const PASSING_S_MAX = 10;
 /** Nobody passes who is this far above the least claim. */
 export const PASSING_WINDOW_S = 600;
 
-/** A member floods with this many times the work of all others that waits, and more. */
+/** A member floods with this many times the work that waits of all others, or with more than they had lately. */
 export const FLOOD_FACTOR = 4;
-/** A flood is at least this much more than the work of the others, reference-seconds. */
-export const FLOOD_S_MIN = 60;
+/** A member floods with this many times what all others had in the last minutes. */
+export const RECENT_FACTOR = 0.7;
+/** Less than this is no flood, reference-seconds. */
+export const FLOOD_S_MIN = 10;
 
 /** After this many younger jobs started where a job could have, it goes first. */
 export const OVERTAKES_MAX = 224;
