@@ -11,14 +11,23 @@ export type QuotaOption =
 /** By tier: tokens, null for no cap, `"default"` for the co-op's. */
 export type TierQuotas = Readonly<Record<string, number | null | "default">>;
 
-const isCount = (text: string): boolean => /^\d{1,15}$/.test(text);
+const MULTIPLES: Readonly<Record<string, number>> = { "": 1, k: 1_000, M: 1_000_000, G: 1_000_000_000 };
 
-/** `N`, `share` or `unlimited`. */
+/** `20000000`, `20_000_000`, `20M`, as owners and coop.yaml write them too; null for anything else. */
+function tokensIn(text: string): number | null {
+  const [, digits, unit] = /^(\d{1,15}|\d{1,3}(?:_\d{3})+)([kMG]?)$/.exec(text) ?? [];
+  if (digits === undefined) return null;
+  const tokens = Number(digits.replaceAll("_", "")) * (MULTIPLES[unit ?? ""] ?? 1);
+  return Number.isSafeInteger(tokens) ? tokens : null;
+}
+
+/** Tokens, `share` or `unlimited`. */
 export function quotaOption(text: string): QuotaOption {
   if (text === "share") return { kind: "default" };
   if (text === "unlimited") return { kind: "unlimited" };
-  if (isCount(text)) return { kind: "tokens", tokens: Number(text) };
-  throw new InvalidArgumentError("It must be a whole number of tokens, share or unlimited.");
+  const tokens = tokensIn(text);
+  if (tokens !== null) return { kind: "tokens", tokens };
+  throw new InvalidArgumentError("It must be a whole number of tokens (20000000, 20M), share or unlimited.");
 }
 
 /** `TIER=N`, `TIER=none` or `TIER=default`, gathered over every time that it is given. */
@@ -27,7 +36,8 @@ export function tierQuotaOption(text: string, before: TierQuotas = {}): TierQuot
   if (tier !== undefined && value !== undefined) {
     if (value === "default") return { ...before, [tier]: "default" };
     if (value === "none") return { ...before, [tier]: null };
-    if (isCount(value)) return { ...before, [tier]: Number(value) };
+    const tokens = tokensIn(value);
+    if (tokens !== null) return { ...before, [tier]: tokens };
   }
   throw new InvalidArgumentError(
     "It must be a tier and its tokens, such as local-large=5000000, local-large=none or local-large=default.",
@@ -40,9 +50,12 @@ export const countOrDefault = (text: string): number | "default" =>
 
 /** Tokens to grant; below zero takes back. */
 export function grantedTokens(text: string): number {
-  const value = Number(text);
-  if (/^[+-]?\d{1,15}$/.test(text) && value !== 0) return value;
-  throw new InvalidArgumentError("It must be a whole number of tokens; below zero takes back.");
+  const takesBack = text.startsWith("-");
+  const tokens = tokensIn(text.replace(/^[+-]/, ""));
+  if (tokens !== null && tokens !== 0) return takesBack ? -tokens : tokens;
+  throw new InvalidArgumentError(
+    "It must be a whole number of tokens (500000, 500k); below zero takes back.",
+  );
 }
 
 export function weightOption(text: string): number {

@@ -52,7 +52,7 @@ export function addMembers(program: Command, deps: ContextDeps & { readonly ask:
   )
     .addHelpText(
       "after",
-      "\nExamples:\n  coop members add maja\n  coop members add ben --quota 20000000 --jobs-at-once 4",
+      "\nExamples:\n  coop members add maja\n  coop members add ben --quota 20M --jobs-at-once 4",
     )
     .action(async (name: string, { operator, ...flags }: LimitFlags & { readonly operator?: true }) =>
       addMember(await contextFor(deps, flags), { ...flags, name, operator: operator === true }),
@@ -68,8 +68,8 @@ export function addMembers(program: Command, deps: ContextDeps & { readonly ask:
       "after",
       `
 Examples:
-  coop members set maja --quota 20000000 --weight 2
-  coop members set maja --quota share --tier-quota local-large=5000000 --tier-quota edge=none
+  coop members set maja --quota 20M --weight 2
+  coop members set maja --quota share --tier-quota local-large=5M --tier-quota edge=none
   coop members set maja --jobs-at-once default --name maja2`,
     )
     .action(async (member: string, flags: LimitFlags & { readonly name?: string }) =>

@@ -73,7 +73,7 @@ describe("coop", () => {
       "a quota in words",
       ["members", "set", "maja", "--quota", "much"],
       {},
-      /whole number of tokens, share or unlimited/,
+      /whole number of tokens .*, share or unlimited/,
     ],
     ["a quota below nothing", ["members", "add", "maja", "--quota", "-5"], {}, /whole number of tokens/],
     [
