@@ -149,6 +149,11 @@ async function uninstallAgent(): Promise<void> {
   await uninstall(await serviceOptions({}));
 }
 
+async function moveAgent(address: string, flags: ConfigFlags): Promise<void> {
+  const { move } = await import("./commands/move.ts");
+  await move(await serviceOptions(flags), address);
+}
+
 async function updateAgent(): Promise<void> {
   const { update } = await import("./commands/update.ts");
   await update(await serviceOptions({}));
@@ -335,6 +340,16 @@ program
   .command("update")
   .description("replace this agent by the one that its server hands out")
   .action(updateAgent);
+
+program
+  .command("move")
+  .description(
+    "tell this agent where its server is now; whoever answers there has to prove to be that server",
+  )
+  .argument("<address>", "its new address, such as https://coop.example")
+  .option("--allow-plaintext", "connect without TLS to a server on a network that is private itself")
+  .addHelpText("after", "\nExample:\n  agent move https://coop.example")
+  .action(moveAgent);
 
 program
   .command("doctor")

@@ -24,3 +24,4 @@ export * from "./statement.ts";
 export * from "./replay.ts";
 export * from "./agent-package.ts";
 export * from "./snapshot.ts";
+export * from "./server-identity.ts";

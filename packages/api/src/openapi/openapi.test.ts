@@ -123,6 +123,7 @@ describe("answers are as described", () => {
     expectDescribed("Health", await answerOf("/healthz"));
     expectDescribed("Readiness", await answerOf("/readyz"));
     expectDescribed("Lead", await answerOf("/leadz"));
+    expectDescribed("ServerIdentity", await answerOf(`/install/identity?nonce=${"n".repeat(22)}`));
   });
 
   test("of administration", async () => {

@@ -1,4 +1,4 @@
-import { AGENT_PACKAGE_INFO_PATH, AGENT_PACKAGE_PATH, JOIN_PATH } from "@coop/protocol";
+import { AGENT_PACKAGE_INFO_PATH, AGENT_PACKAGE_PATH, JOIN_PATH, SERVER_IDENTITY_PATH } from "@coop/protocol";
 import { ADMINISTRATION } from "./administration.ts";
 import { OVERSIGHT } from "./audit.ts";
 import { INFERENCE } from "./inference.ts";
@@ -115,6 +115,18 @@ const OTHERS: readonly Operation[] = [
     access: "anyone",
     answers: [json("AgentPackage", "What the server vouches for.")],
     problems: [404, 500],
+  },
+  {
+    method: "get",
+    path: SERVER_IDENTITY_PATH,
+    id: "getServerIdentity",
+    group: "Server",
+    summary:
+      "The server's proof of who it is, over a nonce of whoever asks; agents check it before they move.",
+    access: "anyone",
+    parameters: [{ in: "query", name: "nonce", description: "22 to 86 letters, digits, - or _, made anew." }],
+    answers: [json("ServerIdentity", "Its id, and its signature.")],
+    problems: [400, 500],
   },
   {
     method: "get",

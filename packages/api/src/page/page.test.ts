@@ -1,5 +1,13 @@
 import { createHash, verify, createPublicKey } from "node:crypto";
-import { AGENT_PACKAGE_INFO_PATH, AGENT_PACKAGE_PATH, agentPackageSchema, packageText } from "@coop/protocol";
+import {
+  AGENT_PACKAGE_INFO_PATH,
+  AGENT_PACKAGE_PATH,
+  agentPackageSchema,
+  identityText,
+  packageText,
+  SERVER_IDENTITY_PATH,
+  serverIdentitySchema,
+} from "@coop/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createWorld } from "../testing/world.ts";
 import type { World } from "../testing/world.ts";
@@ -193,6 +201,20 @@ describe("the agent to install", () => {
     });
     const text = Buffer.from(packageText(info.serverId, info.version, info.sha256));
     expect(verify(null, text, key, Buffer.from(info.signature, "base64"))).toBe(true);
+  });
+
+  test("comes from a server that proves who it is, over a nonce of whoever asks", async () => {
+    const { serverIdentity } = world.deps;
+    const nonce = "anew-for-this-question";
+    const answer = await world.app.request(`${SERVER_IDENTITY_PATH}?nonce=${nonce}`);
+    const { serverId, signature } = serverIdentitySchema.parse(await answer.json());
+    expect(serverId).toBe(serverIdentity.serverId);
+    const key = Buffer.from(serverIdentity.publicKey, "base64");
+    const text = Buffer.from(identityText(serverId, nonce));
+    const publicKey = createPublicKey({ key, type: "spki", format: "der" });
+    expect(verify(null, text, publicKey, Buffer.from(signature, "base64"))).toBe(true);
+    for (const bad of ["", "?nonce=short", `?nonce=${"a%0A".repeat(30)}`])
+      expect((await world.app.request(SERVER_IDENTITY_PATH + bad)).status, bad).toBe(400);
   });
 
   test("is missing where none was built, and the answer says how to", async () => {

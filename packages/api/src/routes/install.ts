@@ -1,9 +1,16 @@
 import type { AgentPackage, ServerIdentity } from "@coop/core";
-import { AGENT_PACKAGE_INFO_PATH, AGENT_PACKAGE_PATH, packageText } from "@coop/protocol";
-import type { AgentPackageInfo } from "@coop/protocol";
+import {
+  AGENT_PACKAGE_INFO_PATH,
+  AGENT_PACKAGE_PATH,
+  identityNonceSchema,
+  identityText,
+  packageText,
+  SERVER_IDENTITY_PATH,
+} from "@coop/protocol";
+import type { AgentPackageInfo, ServerIdentityProof } from "@coop/protocol";
 import { Hono } from "hono";
 import type { ApiEnv } from "../deps.ts";
-import { ProblemError } from "../problem.ts";
+import { badRequest, ProblemError } from "../problem.ts";
 
 export interface InstallRoutesDeps {
   /** Null when this server hands out none. */
@@ -11,7 +18,7 @@ export interface InstallRoutesDeps {
   readonly serverIdentity: ServerIdentity;
 }
 
-/** The server's own agent, for machines that join with one line; open to everyone, as the sources are. */
+/** The server's own agent, for machines that join with one line, and who the server is; open to everyone. */
 export function installRoutes({ agentPackage, serverIdentity }: InstallRoutesDeps): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
   const handedOut = (): AgentPackage => {
@@ -41,6 +48,19 @@ export function installRoutes({ agentPackage, serverIdentity }: InstallRoutesDep
       serverId,
       signature: serverIdentity.sign(packageText(serverId, version, sha256)),
     } satisfies AgentPackageInfo);
+  });
+  routes.get(SERVER_IDENTITY_PATH, (c) => {
+    const nonce = identityNonceSchema.safeParse(c.req.query("nonce"));
+    if (!nonce.success)
+      throw badRequest(
+        "nonce must be 22 to 86 letters, digits, - or _, made anew for this question.",
+        "nonce",
+      );
+    const { serverId } = serverIdentity;
+    const signature = serverIdentity.sign(identityText(serverId, nonce.data));
+    return c.json({ serverId, signature } satisfies ServerIdentityProof, 200, {
+      "Cache-Control": "no-store",
+    });
   });
   return routes;
 }
