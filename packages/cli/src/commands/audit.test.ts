@@ -95,6 +95,8 @@ it("audit list prints the newest entries of all pages", async () => {
     "GET /admin/audit?limit=1000&after=2": list(
       null,
       entry(3, { phase: "done", of: 2, target: "mem_1", detail: "{}" }),
+      entry(4, { detail: '{"limits":{"tierTokensPerMonth":{"edge":null}},"of":["a"]}' }),
+      entry(5, { detail: "{tampered" }),
     ),
     "GET /admin/members": {
       object: "list",
@@ -102,15 +104,17 @@ it("audit list prints the newest entries of all pages", async () => {
       data: [buildMemberRow({ id: "mem_olga", name: "olga" })],
     },
   };
-  const { printed } = await run(replies, (context) => listAudit(context, 2));
+  const { printed } = await run(replies, (context) => listAudit(context, 4));
   expect(printed.split("\n").map((line) => line.replace(/\d{4}-\d\d-\d\d \d\d:\d\d/, "DATE"))).toEqual([
     "NO.  WHEN              WHO   ACT          PHASE   TARGET  DETAIL",
-    '  2  DATE  olga  members.add  asked           {"name":"(text)"}',
+    "  2  DATE  olga  members.add  asked           name (text)",
     "  3  DATE  olga  members.add  done 2  mem_1",
+    '  4  DATE  olga  members.add  asked           limits.tierTokensPerMonth.edge null, of ["a"]',
+    "  5  DATE  olga  members.add  asked           {tampered",
     "",
   ]);
   const asJson = await run(replies, (context) => listAudit(context, null), true);
-  expect(JSON.parse(asJson.printed)).toHaveLength(3);
+  expect(JSON.parse(asJson.printed)).toHaveLength(5);
 });
 
 it("settings check reads a file as the server would, and names line and field", async () => {

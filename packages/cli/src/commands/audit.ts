@@ -15,7 +15,7 @@ const COLUMNS: readonly Column[] = [
   { heading: "ACT" },
   { heading: "PHASE" },
   { heading: "TARGET" },
-  { heading: "DETAIL", flexible: true },
+  { heading: "DETAIL" },
 ];
 
 /** Prints the audit log, oldest first. @param last only so many of the newest; null for all */
@@ -55,8 +55,25 @@ const row = (
   act,
   of === null ? phase : `${phase} ${of}`,
   target === null ? "" : nameOf(target),
-  detail === "{}" ? "" : detail,
+  inOwnWords(detail),
 ];
+
+/** A detail that somebody tampered with may be no JSON any more: it is shown as it is, and `verify` tells of it. */
+function inOwnWords(detail: string): string {
+  let read: unknown;
+  try {
+    read = JSON.parse(detail);
+  } catch {
+    return detail;
+  }
+  return partsOf(read).join(", ").trim();
+}
+
+/** What was asked for or why it was refused, as it would be said: `tokens 500000, month 2026-12`. */
+const partsOf = (detail: unknown, name = ""): readonly string[] =>
+  typeof detail === "object" && detail !== null && !Array.isArray(detail)
+    ? Object.entries(detail).flatMap(([key, value]) => partsOf(value, name === "" ? key : `${name}.${key}`))
+    : [`${name} ${typeof detail === "string" ? detail : JSON.stringify(detail)}`];
 
 /**
  * Checks that nobody changed the audit log, and prints its head to be written down.
