@@ -443,7 +443,7 @@ describe("fair order", () => {
   });
 
   test.each([
-    ["more than", 150_000, "mem_light"],
+    ["more than", 250_000, "mem_light"],
     ["what", 100, "mem_heavy"],
   ])(
     "after an attempt that used %s was expected, the other member goes first or not",

@@ -136,7 +136,7 @@ export function gather(
     }
     const isOutside = rank === "outside" || rank === "out";
     const passes =
-      isOutside && candidate.referenceS <= deps.counters.passingS() && !deps.counters.floods(job.spec.member);
+      isOutside && candidate.referenceS <= deps.counters.passingS() && !turns.floods(job.spec.member);
     const turn = passes ? "inside" : rank;
     if (turn !== "out") keyed.push({ candidate, rank: RANKS.indexOf(turn), key: keyOf(candidate) });
     if (turn !== "out" && ofOwner) ofOwners.add(candidate);
@@ -186,7 +186,7 @@ function admitted(
     const where = isAdmitted(member);
     if (where === "everywhere") everywhere.push(heap);
     else if (where === "somewhere") somewhere.push(heap);
-    else if (!deps.counters.floods(member)) nowhere.push(heap);
+    else if (!turns.floods(member)) nowhere.push(heap);
   }
   const outside = new Set(firstOf(somewhere, SOMEWHERE_MAX, smallerFirst));
   const out = new Set(deps.counters.passingS() > 0 ? firstOf(nowhere, PASSING_JOBS_MAX, smallerFirst) : []);
@@ -218,7 +218,7 @@ function admissionTo(
   if (kind.isOwn) return () => "everywhere";
   for (const claimClass of usable.claimClasses) counters.see(claimClass, turns.leastOfClassS(claimClass));
   return (member) => {
-    const floods = counters.floods(member);
+    const floods = turns.floods(member);
     let inside = 0;
     for (const claimClass of usable.claimClasses) {
       const claimS = counters.claimS(member, claimClass);

@@ -180,7 +180,7 @@ function hasItsShare(
   node: FleetNode,
   nowMs: number,
 ): boolean {
-  const floods = counters.floods(member);
+  const floods = turns.floods(member);
   if (!floods && counters.overrunS(member) <= FAIR_WINDOW_S) return false;
   let running = 0;
   for (const { spec } of node.attempts.values()) if (spec.member === member) running += 1;

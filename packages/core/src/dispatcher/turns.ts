@@ -7,6 +7,8 @@ import type { UsableModels } from "./usable.ts";
 
 /** Whose turn it is, node by node, while one set of jobs waits. */
 export interface Turns {
+  /** Whether a member floods, as of the beginning. */
+  readonly floods: (member: MemberId) => boolean;
   /** Least claim of a member who waits for a class of nodes, own work aside; Infinity where nobody does. */
   readonly leastOfClassS: (claimClass: number) => number;
   /** Least claim of a member who waits for a node; Infinity where nobody does. */
@@ -26,15 +28,22 @@ export function turnsOf(waiting: readonly WaitingKind[], counters: FairCounters)
   const leastOfClassS = (claimClass: number): number => byClass[claimClass] ?? Infinity;
   const leastS = ({ index, claimClass }: FleetNode): number =>
     Math.min(leastOfClassS(claimClass), byOwnNode.get(index) ?? Infinity);
+  const flooding = new Map<MemberId, boolean>();
+  const floods = (member: MemberId): boolean => {
+    const known = flooding.get(member) ?? counters.floods(member);
+    flooding.set(member, known);
+    return known;
+  };
   const isInside = (member: MemberId, node: FleetNode): boolean =>
-    isInWindow(counters.claimS(member, node.claimClass), leastS(node), counters.floods(member));
+    isInWindow(counters.claimS(member, node.claimClass), leastS(node), floods(member));
   return {
+    floods,
     leastOfClassS,
     leastS,
     isInside,
     mayPass: (member, node, referenceS) =>
       referenceS <= counters.passingS() &&
-      mayPass(counters.claimS(member, node.claimClass), leastS(node), counters.floods(member)),
+      mayPass(counters.claimS(member, node.claimClass), leastS(node), floods(member)),
     isContended(member, node) {
       for (const { kind } of waiting) {
         if (kind.modelsFor(node).length === 0) continue;

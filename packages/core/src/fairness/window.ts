@@ -25,14 +25,14 @@
  * So nobody starves: where n members wait for a node, its owner aside, one of them gets its turn at the latest when
  * each of the others had 2P + 4F more. What owners have on their own nodes is theirs, and outside the bound.
  */
-export const FAIR_WINDOW_S = 450;
+export const FAIR_WINDOW_S = 900;
 
 /** Part of the service that is open to small jobs of members outside the window. */
 export const PASSING_SHARE = 0.4;
 /** The most that the passing lane may start at once, reference-seconds. */
 export const PASSING_S_MAX = 10;
 /** Nobody passes who is this far above the least claim. */
-export const PASSING_WINDOW_S = 900;
+export const PASSING_WINDOW_S = 1_500;
 
 /** A member floods with this many times the work that waits of all others, or with more than they had lately. */
 export const FLOOD_FACTOR = 4;
