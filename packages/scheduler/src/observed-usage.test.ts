@@ -19,7 +19,7 @@ test("what is claimed is believed up to what was seen, and never raised", () => 
     fc.property(count, count, count, count, (promptTokens, outputTokens, promptTokensMax, bytes) => {
       const believed = believedUsage({ promptTokens, outputTokens }, { promptTokensMax }, bytes);
       expect(believed.outputTokens).toBe(Math.min(outputTokens, bytes + 64));
-      expect(believed.promptTokens).toBe(Math.min(promptTokens, 2 * promptTokensMax));
+      expect(believed.promptTokens).toBe(Math.min(promptTokens, promptTokensMax));
       expect(believedFrameTokens(outputTokens, bytes)).toBeLessThanOrEqual(bytes + 8);
     }),
   );

@@ -3,8 +3,6 @@ import type { Delta, JobSpec, Usage } from "@coop/core";
 /** Tokens that may leave no byte behind: control tokens, an end mark, an empty last chunk. */
 const SILENT_TOKENS_PER_ATTEMPT = 64;
 const SILENT_TOKENS_PER_FRAME = 8;
-/** The bound held for a prompt comes from its bytes; chat templates and images have doubled it at most. */
-const PROMPT_BOUND_FACTOR = 2;
 
 /** Bytes of text that a node delivered in these deltas: what the scheduler itself has seen of its work. */
 export function observedBytes(deltas: readonly Delta[]): number {
@@ -32,7 +30,7 @@ export const believedFrameTokens = (claimed: number, frameBytes: number): number
 
 /**
  * What an attempt may claim. A node cannot be charged for, or credited with, more output than it delivered
- * bytes, nor a prompt beyond twice its upper bound. A charge is further bounded by the job's hold.
+ * bytes, nor a prompt beyond its upper bound, which no vocabulary passes. A charge is further bounded by the hold.
  */
 export function believedUsage(
   claimed: Usage,
@@ -40,7 +38,7 @@ export function believedUsage(
   attemptBytes: number,
 ): Usage {
   return {
-    promptTokens: Math.min(claimed.promptTokens, spec.promptTokensMax * PROMPT_BOUND_FACTOR),
+    promptTokens: Math.min(claimed.promptTokens, spec.promptTokensMax),
     outputTokens: Math.min(claimed.outputTokens, attemptBytes + SILENT_TOKENS_PER_ATTEMPT),
   };
 }

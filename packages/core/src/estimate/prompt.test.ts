@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { estimatePrompt } from "./prompt.ts";
 
-test("holds half a token a byte, 64 for the template and 1,000 an image", () => {
-  expect(estimatePrompt({ bytes: 1001, images: 0 }).promptTokensMax).toBe(501 + 64);
+test("holds a token a byte, 64 for the template and 1,000 an image", () => {
+  expect(estimatePrompt({ bytes: 1001, images: 0 }).promptTokensMax).toBe(1001 + 64);
   expect(estimatePrompt({ bytes: 0, images: 2 }).promptTokensMax).toBe(64 + 2000);
 });
 

@@ -8,15 +8,15 @@ export interface PromptSize {
 export interface PromptEstimate {
   /** Expected tokens, for placement. */
   readonly promptTokens: number;
-  /** Tokens held against quota and budget. Text above it is absorbed by the co-op, never charged to the member. */
+  /** Most tokens that it may turn out to be: held against quota and budget, so that no budget is ever passed. */
   readonly promptTokensMax: number;
 }
 
 /** English runs at about four bytes a token in the vocabularies of 32,000 to 256,000 entries that local models use. */
 const EXPECTED_BYTES_PER_TOKEN = 4;
-/** Code, digits and scripts beyond Latin stay above two bytes a token in all but contrived text. */
-const LEAST_BYTES_PER_TOKEN = 2;
-/** What a chat template adds around the messages. */
+/** No vocabulary makes more than one token of a byte: those of today spell digits one by one, and rare scripts in bytes. */
+const LEAST_BYTES_PER_TOKEN = 1;
+/** What a chat template adds around the messages, beyond the roles that count as text. */
 const TEMPLATE_TOKENS = 64;
 /** An image becomes 256 to about 1,000 tokens in the vision models that run at home. */
 const TOKENS_PER_IMAGE = 1000;
