@@ -12,8 +12,8 @@ import { runReplay } from "./replay-program.ts";
 type Added = ReplayRequest["add"][number];
 
 interface WhatIfFlags extends JsonFlag {
-  readonly without?: readonly string[];
-  readonly add?: readonly Added[];
+  readonly without: readonly string[];
+  readonly add: readonly Added[];
   readonly days: number;
 }
 
@@ -36,12 +36,14 @@ export function addWhatIf(program: Command, deps: ContextDeps): void {
     .option(
       "--without <machine>",
       "leave a machine out, by name or profile; again for more",
-      (name: string, before: readonly string[] = []) => [...before, name],
+      (name: string, before: readonly string[]) => [...before, name],
+      [],
     )
     .option(
       "--add <profile:n>",
       "add machines of the catalogue; again for more",
-      (text: string, before: readonly Added[] = []) => [...before, addedMachines(text)],
+      (text: string, before: readonly Added[]) => [...before, addedMachines(text)],
+      [],
     )
     .option("--days <n>", "how far back, at most as long as jobs are kept", wholeNumber, 7)
     .addOption(jsonOption())
@@ -56,7 +58,7 @@ Examples:
   coop whatif --add raspberry-pi-5:4 --days 14
   coop whatif --without "Mac Studio M4 Max" --add m4-pro-48:2 --json`,
     )
-    .action(async ({ without = [], add = [], days, json }: WhatIfFlags) => {
+    .action(async ({ without, add, days, json }: WhatIfFlags) => {
       if (without.length === 0 && add.length === 0) {
         throw new CliError(
           "bad-option",
