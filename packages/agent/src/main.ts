@@ -20,6 +20,9 @@ const compileFurther = (wanted: boolean): void => {
 compileFurther(false);
 enableCompileCache();
 
+/** From a connection on, until what starting took is done with, ms. */
+const STARTED_AFTER_MS = 3_000;
+
 /** What `agent status` exits with when no agent runs, as service tools do. */
 const NOT_RUNNING = 3;
 
@@ -31,14 +34,20 @@ type StartFlags = ConfigFlags & { readonly join?: string; readonly verbose?: boo
 async function startAgent({ join, verbose, ...flags }: StartFlags): Promise<void> {
   const deps = await commandDeps(flags, verbose === true ? "debug" : "info");
   const { start } = await import("./commands/start.ts");
+  const { giveMemoryBack } = await import("./garbage.ts");
   const stop = stopOnSignals();
   flushCompileCache();
+  let tidying: NodeJS.Timeout | undefined;
   await start({
     ...deps,
     joinToken: join ?? null,
     stop,
     random: { next: Math.random },
-    onFirstWork: () => compileFurther(true),
+    onConnected: () => (tidying ??= setTimeout(giveMemoryBack, STARTED_AFTER_MS).unref()),
+    onFirstWork() {
+      clearTimeout(tidying);
+      compileFurther(true);
+    },
   });
 }
 

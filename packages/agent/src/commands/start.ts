@@ -38,6 +38,8 @@ export interface StartOptions {
   readonly log: Log;
   /** Tells whoever started the agent, one line at a time. */
   readonly say: (line: string) => void;
+  /** The agent is connected, told each time. */
+  readonly onConnected?: () => void;
   /** The agent has its first attempt. */
   readonly onFirstWork?: () => void;
   /** Patience with the engine other than the usual. */
@@ -121,7 +123,10 @@ async function serve(
       return await reporter.look(signal);
     },
     onOutcome: (model, outcome) => reporter.observe(model, outcome),
-    onConnected: () => say(`agent ${identity.name} connected to ${identity.serverUrl}`),
+    onConnected: () => {
+      say(`agent ${identity.name} connected to ${identity.serverUrl}`);
+      options.onConnected?.();
+    },
     owner: ownersWord(owner),
     vitals: vitals.read,
     ...(options.patience === undefined ? {} : { limits: options.patience.limits }),
