@@ -33,7 +33,7 @@ afterAll(async () => {
 });
 
 const startAgent = (): Promise<Child> =>
-  cluster.startQuickAgent("attic", attic.url.href, member, ["--slots", "2"]);
+  cluster.startAgent("attic", attic.url.href, member, ["--slots", "2"]);
 
 /** A command as the owner types it; what it says. */
 async function owner(...args: readonly string[]): Promise<string> {
