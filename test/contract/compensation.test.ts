@@ -105,6 +105,10 @@ describe.each(eachJobStores())("credit and compensation in the job store on %s",
     expect((await usage.month(ada, month)).rows).toMatchObject([
       { succeeded: 1, promptTokens: 30, outputTokens: 5, chargedTokens: 0 },
     ]);
+    expect(await jobs.read(job)).toMatchObject({
+      state: { chargedTokens: 35 },
+      refundedAtMs: noonMs + 1,
+    });
     expect((await stores.ledger()).at(-1)).toEqual({
       kind: "refunded",
       job,

@@ -31,6 +31,7 @@ describe.each(eachJobStores())("the desk of the job store on %s", (_name, open) 
         deliveredBytes: 0,
         lastSeq: 0,
         metadata: { from: "a test" },
+        refundedAtMs: null,
       });
       expect(await account(stores)).toEqual({ usedTokens: 0, heldTokens: 100 });
       await expect.poll(() => stores.wakes).toEqual([{ kind: "admitted", spec: spec() }]);

@@ -28,6 +28,8 @@ export const whereaboutsInList = ({ state }: JobRecord, names: NodeNames): Where
 export function jobView(record: JobRecord, at: Whereabouts | null, output: FoldedOutput | null): JobView {
   const { spec, state } = record;
   const ended = isTerminal(state) ? state : null;
+  const atEnd = ended?.chargedTokens ?? 0;
+  const isRefunded = record.refundedAtMs !== null;
   const usage = state.state === "succeeded" ? state.usage : null;
   return {
     id: spec.id,
@@ -46,7 +48,9 @@ export function jobView(record: JobRecord, at: Whereabouts | null, output: Folde
     tier: at?.tier ?? null,
     outputTokens: usage?.outputTokens ?? record.deliveredTokens,
     promptTokens: usage?.promptTokens ?? null,
-    chargedTokens: ended?.chargedTokens ?? 0,
+    chargedTokens: isRefunded ? 0 : atEnd,
+    refundedTokens: isRefunded ? atEnd : 0,
+    refundedAtMs: record.refundedAtMs,
     error: errorOf(record),
     metadata: { ...record.metadata },
     result:

@@ -1,5 +1,7 @@
 import {
   grantViewSchema,
+  jobListSchema,
+  jobViewSchema,
   memberDetailSchema,
   memberListSchema,
   memberViewSchema,
@@ -261,8 +263,17 @@ describe("a refund", () => {
     world.answerWith("one", "two");
     const job = jobIdOf(await world.post("/v1/chat/completions", chatBody(), { key: world.bob.key }));
     expect((await quotaOf(world.bob.key)).usedTokens).toBe(13);
+    const read = async () =>
+      jobViewSchema.parse(await (await world.request(`/v1/jobs/${job}`, { key: world.bob.key })).json());
+    expect(await read()).toMatchObject({ chargedTokens: 13, refundedTokens: 0, refundedAtMs: null });
     const first = refundViewSchema.parse(await (await refund(job)).json());
     expect(first).toEqual({ object: "coop.refund", job, tokens: 13, repeated: false });
+    const refundedAtMs = world.clock.now();
+    expect(await read()).toMatchObject({ chargedTokens: 0, refundedTokens: 13, refundedAtMs });
+    const { data } = jobListSchema.parse(
+      await (await world.request("/v1/jobs", { key: world.bob.key })).json(),
+    );
+    expect(data).toMatchObject([{ id: job, chargedTokens: 0, refundedTokens: 13, refundedAtMs }]);
     const second = refundViewSchema.parse(await (await refund(job)).json());
     expect(second).toMatchObject({ tokens: 0, repeated: true });
     expect(await quotaOf(world.bob.key)).toMatchObject({

@@ -26,7 +26,11 @@ export const jobViewSchema = z.object({
   /** Output tokens so far while it runs, in all once it ended. */
   outputTokens: count,
   promptTokens: count.nullable(),
+  /** What it counts in the month's quota: what was charged at its end, 0 once that was given back. */
   chargedTokens: count,
+  /** What an operator gave back of it. */
+  refundedTokens: count,
+  refundedAtMs: ms.nullable(),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
   metadata: z.record(z.string(), z.string()),
   /** Only on `GET /v1/jobs/:id` of a job that succeeded, while its retention lasts. */

@@ -66,7 +66,7 @@ const common = {
   lastSeq: number,
 };
 const place = { node: z.string().transform(asNodeId), model: z.string(), tier: z.enum(TIERS) };
-const end = { charged: number, finishedAt: number };
+const end = { charged: number, finishedAt: number, refundedAt: number.optional() };
 
 const hashSchema = z.discriminatedUnion("state", [
   z.object({ ...common, state: z.literal("queued"), notBefore: number }),
@@ -101,6 +101,7 @@ export function recordFromHash(hash: Readonly<Record<string, string>>): JobRecor
     deliveredBytes: job.bytes,
     lastSeq: job.lastSeq,
     metadata: job.metadata,
+    refundedAtMs: "refundedAt" in job ? (job.refundedAt ?? null) : null,
   };
 }
 

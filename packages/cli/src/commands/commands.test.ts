@@ -169,6 +169,15 @@ describe("jobs", () => {
     ]);
   });
 
+  it("tells which were given back", async () => {
+    const job = buildJobView({ chargedTokens: 0, refundedTokens: 30, refundedAtMs: 9 });
+    await using test = await bench({
+      "GET /v1/jobs?limit=20": asJson({ object: "list", data: [job], nextCursor: null }),
+    });
+    await listJobs(test.context, { all: false, limit: 20 });
+    expect(test.output.stdout()).toMatch(/succeeded, refunded +pi +30/);
+  });
+
   it("says what to do when there are none", async () => {
     await using test = await bench({
       "GET /v1/jobs?limit=20": asJson({ object: "list", data: [], nextCursor: null }),

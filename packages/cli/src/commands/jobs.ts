@@ -77,7 +77,7 @@ export function jobTable(jobs: readonly ListedJob[], all: boolean): string[] {
     ...(all ? [memberName ?? ""] : []),
     timeOfDay(job.submittedAtMs),
     job.requested,
-    job.state,
+    job.refundedAtMs === null ? job.state : `${job.state}, refunded`,
     job.nodeName ?? "",
     count((job.promptTokens ?? 0) + job.outputTokens),
     job.finishedAtMs === null ? "" : seconds((job.finishedAtMs - job.submittedAtMs) / 1000),

@@ -30,6 +30,8 @@ export function buildJobView(changes: Partial<JobView> = {}): JobView {
     outputTokens: 20,
     promptTokens: 10,
     chargedTokens: 30,
+    refundedTokens: 0,
+    refundedAtMs: null,
     error: null,
     metadata: {},
     result: null,

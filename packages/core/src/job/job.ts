@@ -141,4 +141,6 @@ export interface JobRecord {
   /** Number of the last output frame kept of the current attempt; 0 for none. */
   readonly lastSeq: number;
   readonly metadata: Readonly<Record<string, string>>;
+  /** When its member got the whole charge back; null: never. The state keeps what was charged at its end. */
+  readonly refundedAtMs: number | null;
 }

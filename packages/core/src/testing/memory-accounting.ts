@@ -39,11 +39,11 @@ export function createMemoryAccounting(deps: {
       const job = jobs.get(id);
       if (job === undefined) return { kind: "not-found" };
       if (!isTerminal(job.state)) return { kind: "not-ended" };
-      if (job.refunded) return { kind: "repeated" };
+      if (job.refundedAtMs !== null) return { kind: "repeated" };
       const { member, askedTier } = job.spec;
       const month = monthOfDay(job.admittedOn);
       const tokens = job.state.chargedTokens;
-      job.refunded = true;
+      job.refundedAtMs = nowMs;
       accounts.settle(memberAccount(member, month), 0, 0 - tokens);
       accounts.settle(tierAccount(member, month, askedTier), 0, 0 - tokens);
       usage.refunded(usedAt(job), tokens);

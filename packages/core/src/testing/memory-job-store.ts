@@ -154,7 +154,7 @@ function newJob({ spec, metadata, day, payload, key, followedUntilMs }: AdmitReq
     lastSeq: 0,
     restarted: false,
     attempt: null,
-    refunded: false,
+    refundedAtMs: null,
     leaseFence: 0,
     placement: null,
     followedUntilMs: spec.attachment === "attached" ? followedUntilMs : null,

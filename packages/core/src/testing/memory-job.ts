@@ -42,7 +42,7 @@ export interface MemoryJob {
   restarted: boolean;
   /** The current attempt, or the one that ended the job; null when no attempt did. */
   attempt: MemoryAttempt | null;
-  refunded: boolean;
+  refundedAtMs: number | null;
   leaseFence: number;
   placement: Placement | null;
   /** Until when someone follows; null when detached. */
@@ -68,4 +68,5 @@ export const toRecord = (job: MemoryJob): JobRecord => ({
   deliveredBytes: job.bytes,
   lastSeq: job.lastSeq,
   metadata: job.metadata,
+  refundedAtMs: job.refundedAtMs,
 });
