@@ -14,6 +14,10 @@ export interface Books {
   /** Tokens used and held, over all members and over all nodes. */
   readonly members: { readonly used: number; readonly held: number };
   readonly nodes: { readonly used: number; readonly held: number };
+  /** Jobs that count as queued and as not ended, over all members. */
+  readonly standing: { readonly pending: number; readonly unfinished: number };
+  /** Keys of clocks of nodes that count an attempt. */
+  readonly clocks: readonly string[];
 }
 
 /** The parts of a ledger entry, in their order. */
@@ -33,20 +37,30 @@ export async function readBooks(redis: Redis): Promise<Books> {
   for (const key of keys.filter((name) => name.startsWith("{coop}:job:"))) {
     jobs.set(key.slice("{coop}:job:".length), await redis.hgetall(key));
   }
-  const sum = async (prefix: string): Promise<{ used: number; held: number }> => {
-    const total = { used: 0, held: 0 };
-    for (const key of keys.filter((name) => name.startsWith(prefix))) {
-      const { used = "0", held = "0" } = await redis.hgetall(key);
-      total.used += Number(used);
-      total.held += Number(held);
-    }
-    return total;
+  const sum = async (prefix: string, field: string): Promise<number> => {
+    const of = keys.filter((name) => name.startsWith(prefix));
+    const values = await Promise.all(of.map((name) => redis.hget(name, field)));
+    return values.reduce((total, value) => total + Number(value ?? 0), 0);
   };
+  const tokensOf = async (prefix: string): Promise<{ used: number; held: number }> => ({
+    used: await sum(prefix, "used"),
+    held: await sum(prefix, "held"),
+  });
   const ledger = (await redis.xrange("{coop}:ledger", "-", "+")).map(([, [, text = ""]]) => {
     const parts = text.split("|");
     return Object.fromEntries(ENTRY.map((name, index) => [name, parts[index] ?? ""]));
   });
-  return { jobs, ledger, members: await sum("{coop}:account:"), nodes: await sum("{coop}:node-account:") };
+  return {
+    jobs,
+    ledger,
+    members: await tokensOf("{coop}:account:"),
+    nodes: await tokensOf("{coop}:node-account:"),
+    standing: {
+      pending: await sum("{coop}:standing:", "pending"),
+      unfinished: await sum("{coop}:standing:", "unfinished"),
+    },
+    clocks: keys.filter((name) => name.startsWith("{coop}:node-clock:")),
+  };
 }
 
 const TERMINAL = new Set(["succeeded", "failed", "cancelled", "expired"]);
@@ -65,8 +79,8 @@ export async function openBooks(home: string): Promise<Redis> {
 
 /**
  * Everything that is wrong with books at rest, in words; empty when they are right: each job in one terminal
- * state, no hold left, every ledger entry sums to zero, each job charged at most once, and the sums of the
- * ledger equal to the accounts.
+ * state, no hold left and no job or attempt counted any more, every ledger entry sums to zero, each job charged at
+ * most once, and the sums of the ledger equal to the accounts.
  */
 export function auditBooks(books: Books): readonly string[] {
   const wrong: string[] = [];
@@ -83,6 +97,9 @@ export function auditBooks(books: Books): readonly string[] {
   }
   if (books.members.held !== 0) wrong.push(`members still hold ${books.members.held} tokens`);
   if (books.nodes.held !== 0) wrong.push(`nodes still hold ${books.nodes.held} tokens`);
+  for (const [what, jobs] of Object.entries(books.standing))
+    if (jobs !== 0) wrong.push(`members stand with ${jobs} jobs ${what}`);
+  for (const clock of books.clocks) wrong.push(`${clock} counts an attempt`);
   const totals = { toMember: 0, toNode: 0 };
   const seen = new Set<string>();
   const ended = new Set<string>();
