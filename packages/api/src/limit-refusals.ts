@@ -68,16 +68,24 @@ function tokensExceeded(
     message:
       `This may take ${needed} tokens (${spec.promptTokensMax} for the prompt, ${spec.maxOutputTokens} of output); ` +
       `${left} of ${of} are left (${usedTokens} used, ${heldTokens} held by jobs under way). ` +
-      advice(mayPass, needed > limitTokens, monthEndsMs) +
+      advice({ mayPass, needed, limitTokens }, monthEndsMs) +
       remedy,
     retryAfterS: mayPass ? JOB_ENDS_S : (monthEndsMs - spec.submittedAtMs) / 1000,
     ...(!mayPass && { repeat: false as const }),
   });
 }
 
-function advice(mayPass: boolean, isBeyondAny: boolean, monthEndsMs: number): string {
+function advice(
+  {
+    mayPass,
+    needed,
+    limitTokens,
+  }: { readonly mayPass: boolean; readonly needed: number; readonly limitTokens: number },
+  monthEndsMs: number,
+): string {
   if (mayPass) return "Wait for jobs to finish, or set a lower max_tokens.";
-  if (isBeyondAny) return "Set a lower max_tokens: no month has room for this.";
+  if (limitTokens === 0) return "A limit of 0 has room for nothing: `coop quota` says why; ask an operator.";
+  if (needed > limitTokens) return "Set a lower max_tokens: no month has room for this.";
   return `Set a lower max_tokens, or wait for the next month, which begins ${new Date(monthEndsMs).toISOString()}.`;
 }
 

@@ -101,6 +101,19 @@ describe("the month", () => {
     expect((await world.post(CHAT, chatBody({ max_tokens: 100_000 }))).status).toBe(200);
   });
 
+  test("is nothing, not unlimited, once the only machine that said so was revoked", async () => {
+    await sharing({}, [30_000]);
+    for (const { id } of await world.deps.nodes.nodes())
+      await world.deps.nodes.revokeNode(id, world.clock.now());
+    expect(await quotaOf(world.ada.key)).toMatchObject({
+      limitTokens: 0,
+      source: { kind: "equal-share", capacityTokens: 0 },
+    });
+    const refused = await world.post(CHAT, chatBody());
+    expect(refused.status).toBe(429);
+    expect(problemSchema.parse(await refused.json()).error.message).toMatch(/A limit of 0.*operator/);
+  });
+
   test("is raised by credit for who earned it, and lowered for nobody", async () => {
     await sharing({}, [30_000]);
     const before = await quotaOf(world.ada.key);

@@ -79,6 +79,13 @@ describe("quota", () => {
       "1,000,000, an equal share of 50 % of the 4,000,000 that the fleet can make, by 1 member; no credit",
     ],
     [
+      {
+        floorTokens: 0,
+        source: { kind: "equal-share", capacityTokens: 0, shareOfCapacity: 0.5, members: 2 },
+      },
+      "0, an equal share of nothing: every machine that offered tokens was revoked or offers none now; no credit",
+    ],
+    [
       { source: { kind: "set", by: "operator" }, creditTokens: -5 },
       "1,000,000, set by an operator; less 5 taken back",
     ],

@@ -98,6 +98,8 @@ function creditInWords(tokens: number): string {
 export function sourceInWords(source: QuotaSourceView): string {
   switch (source.kind) {
     case "equal-share": {
+      if (source.capacityTokens === 0)
+        return "an equal share of nothing: every machine that offered tokens was revoked or offers none now";
       const share = source.shareOfCapacity === 1 ? "" : `${Math.round(source.shareOfCapacity * 100)} % of `;
       return `an equal share of ${share}the ${count(source.capacityTokens)} that the fleet can make, by ${plural(source.members, "member")}`;
     }

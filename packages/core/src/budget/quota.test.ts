@@ -158,7 +158,18 @@ describe("what the fleet can make", () => {
     expect(fleetCapacity([node(5), node(null), node(7), node(100, 1)])).toBe(12);
   });
 
-  it("is unknown where no node said anything", () => {
-    for (const nodes of [[], [node(null)], [node(0)], [node(9, 1)]]) expect(fleetCapacity(nodes)).toBeNull();
+  it("is unknown where no node ever said anything", () => {
+    for (const nodes of [[], [node(null)], [node(null, 1)]]) expect(fleetCapacity(nodes)).toBeNull();
+  });
+
+  it("is nothing once all that offered any were revoked or offer nothing: that lifts nobody's limit", () => {
+    for (const nodes of [[node(0)], [node(9, 1)], [node(9, 1), node(null)]]) {
+      expect(fleetCapacity(nodes)).toBe(0);
+      const share = { capacityTokens: fleetCapacity(nodes), members: 2 };
+      expect(effectiveLimits(DEFAULT_LIMITS, shared(), share)).toMatchObject({
+        floorTokens: 0,
+        source: { kind: "equal-share", capacityTokens: 0 },
+      });
+    }
   });
 });

@@ -36,7 +36,7 @@ export const LIMIT_BOUNDS = {
 
 /** What an equal share is a share of. */
 export interface FleetShare {
-  /** What the fleet can make in a month, tokens; null while no node has said what it can. */
+  /** What the fleet can make in a month, tokens; null while no node ever said what it can. */
   readonly capacityTokens: number | null;
   /** Members who are enabled. */
   readonly members: number;
@@ -95,8 +95,9 @@ export const limitWithCredit = (floorTokens: number | null, creditTokens: number
   floorTokens === null ? null : Math.max(0, floorTokens + creditTokens);
 
 /**
- * What the fleet can make in a month: the sum of what its nodes say, also of those that sleep now.
- * @returns tokens; null while no node that may still connect has said anything above nothing
+ * What the fleet can make in a month: the sum of what its nodes said last, also of those that sleep now, without those
+ * that were revoked. When none is left that is 0: nobody gains unlimited use because a machine went.
+ * @returns tokens; null while no node, revoked ones counted, ever said anything
  */
 export function fleetCapacity(
   nodes: readonly {
@@ -104,11 +105,11 @@ export function fleetCapacity(
     readonly offer: { readonly tokensPerMonth: number } | null;
   }[],
 ): number | null {
-  const tokens = nodes.reduce(
+  if (nodes.every(({ offer }) => offer === null)) return null;
+  return nodes.reduce(
     (sum, { revokedAtMs, offer }) => sum + (revokedAtMs === null ? (offer?.tokensPerMonth ?? 0) : 0),
     0,
   );
-  return tokens > 0 ? tokens : null;
 }
 
 function monthly(
