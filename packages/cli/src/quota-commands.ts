@@ -32,7 +32,7 @@ Examples:
     .description("grant a member tokens beyond their quota, once (operators only)")
     .argument("<member>", "name or id")
     .argument("<tokens>", "how many; below zero takes back, written behind --", grantedTokens)
-    .option("--month <month>", "for which month, YYYY-MM (default: this one)")
+    .option("--month <month>", "for which month, YYYY-MM, up to 12 ahead (default: this one)")
     .addOption(jsonOption())
     .addHelpText("after", "\nExamples:\n  coop quota grant maja 500000\n  coop quota grant maja -- -500000")
     .action(async (member: string, tokens: number, { month, json }: JsonFlag & { readonly month?: string }) =>

@@ -5,6 +5,7 @@ import type { GrantView, RefundView } from "@coop/protocol";
 import { Hono } from "hono";
 import type { ApiContext, ApiEnv } from "../deps.ts";
 import type { Ids } from "../ids.ts";
+import { firstMemberAtMs } from "../first-member.ts";
 import { knownMember } from "../known-member.ts";
 import { badRequest, notFound, ProblemError } from "../problem.ts";
 import { parseBody, readJson } from "../request-body.ts";
@@ -35,8 +36,7 @@ async function grant(
   const nowMs = clock.now();
   const current = calendar.monthOf(nowMs);
   const month = request.month ?? current;
-  if (month.slice(0, 4) > String(Number(current.slice(0, 4)) + 1))
-    throw badRequest(`month: ${month} is too far away; grants go up to the end of next year.`, "month");
+  assertGrantable(month, current, calendar.monthOf(await firstMemberAtMs(members, nowMs)));
   const { tokens } = request;
   const key = readIdempotencyKey(c);
   const outcome = await accounting.grant(
@@ -58,6 +58,14 @@ async function grant(
     repeated: outcome === "repeated",
     creditTokens,
   };
+}
+
+/** A slip of the hand in a year is credit that nobody finds. @throws ProblemError 400 */
+function assertGrantable(month: string, current: string, first: string): void {
+  if (month < first) throw badRequest(`month: the co-op began in ${first}, after ${month}.`, "month");
+  const last = `${Number(current.slice(0, 4)) + 1}${current.slice(4)}`;
+  if (month > last)
+    throw badRequest(`month: ${month} is too far away; grants go 12 months ahead, up to ${last}.`, "month");
 }
 
 async function refund({ clock, accounting }: CorrectionRoutesDeps, c: ApiContext): Promise<RefundView> {

@@ -132,6 +132,7 @@ describe("quota", () => {
     );
     expect(JSON.parse(requests[0]?.body ?? "")).toEqual({ tokens: -500, month: "2026-04" });
     expect(text).toBe("500 tokens were taken back from maja for 2026-04: the month's credit is 1,500 now.\n");
+    expect(requests[0]?.headers["idempotency-key"]).toMatch(/^[\w-]{36}$/);
     const one = await run(
       { "POST /admin/members/maja/grants": { status: 201, json: { ...granted, tokens: 1 } } },
       async (context) => grantCredit(context, { member: "maja", tokens: 1, month: null }),

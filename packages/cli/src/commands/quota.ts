@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { grantViewSchema, memberDetailSchema, quotaSchema } from "@coop/protocol";
 import type { QuotaSourceView, QuotaView } from "@coop/protocol";
 import { bar, count, moment, plural, renderTable } from "../output.ts";
@@ -34,6 +35,8 @@ export async function grantCredit(
     `/admin/members/${encodeURIComponent(member)}/grants`,
     { tokens, ...(month !== null && { month }) },
     grantViewSchema,
+    // One key a run: a request that is sent again on the way counts once, a second run of the command counts again.
+    { "idempotency-key": randomUUID() },
   );
   if (json) {
     output.json(granted);
