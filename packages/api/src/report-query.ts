@@ -32,23 +32,28 @@ export function periodOf(c: ApiContext, calendar: Calendar, nowMs: number): Mont
   return period;
 }
 
-export interface RangeAsked {
-  /** The whole range. */
-  readonly range: DayRange;
-  /** Where this page begins. */
-  readonly pageFrom: string;
-}
-
 /** The days asked for; the month that runs, up to today, when left out. @throws ProblemError 400 */
-export function rangeOf(c: ApiContext, calendar: Calendar, nowMs: number): RangeAsked {
+export function rangeOf(c: ApiContext, calendar: Calendar, nowMs: number): DayRange {
   const to = dayOf(c, "to") ?? calendar.dayOf(nowMs);
   const from = dayOf(c, "from") ?? `${monthOfDay(to)}-01`;
   if (from > to) throw badRequest(`from (${from}) must not be after to (${to}).`, "from");
+  return { from, to };
+}
+
+/** The days that are in both; null when none is. */
+export function overlap(a: DayRange, b: DayRange): DayRange | null {
+  const from = a.from > b.from ? a.from : b.from;
+  const to = a.to < b.to ? a.to : b.to;
+  return from > to ? null : { from, to };
+}
+
+/** Where a later page of a range begins; null for the first page. @throws ProblemError 400 */
+export function cursorOf(c: ApiContext, { from, to }: DayRange): string | null {
   const cursor = c.req.query("cursor");
-  if (cursor === undefined) return { range: { from, to }, pageFrom: from };
+  if (cursor === undefined) return null;
   if (!isDay(cursor) || !cursor.endsWith("-01") || cursor <= from || cursor > to)
     throw badRequest("cursor must be the nextCursor of a page of the same range.", "cursor");
-  return { range: { from, to }, pageFrom: cursor };
+  return cursor;
 }
 
 function dayOf(c: ApiContext, param: string): string | null {

@@ -126,9 +126,10 @@ describe("a long range", () => {
   });
 
   test("comes in pages of months whose sums are those of the whole, both ends included", async () => {
+    world.clock.set(Date.UTC(2028, 11, 27, 12));
     const pages: number[] = [];
     const spans: string[] = [];
-    let path = "/v1/usage?from=2023-05-28&to=2026-02-27&groupBy=tier";
+    let path = "/v1/usage?from=2026-03-28&to=2028-12-27&groupBy=tier";
     while (path !== "") {
       const response = await world.request(path);
       const page = usagePageSchema.parse(await response.json());
@@ -138,20 +139,33 @@ describe("a long range", () => {
       expect(link !== null).toBe(page.nextCursor !== null);
       path = link?.[1] ?? "";
     }
-    expect(spans).toEqual(["2023-05-28 2024-04-30", "2024-05-01 2025-04-30", "2025-05-01 2026-02-27"]);
+    expect(spans).toEqual(["2026-03-28 2027-02-28", "2027-03-01 2028-02-29", "2028-03-01 2028-12-27"]);
     expect(pages).toEqual([23, 24, 19]);
     expect(new Set(seen).size).toBe(34);
   });
 
-  test("ends with the last day that can be written", async () => {
-    const response = await world.request("/v1/usage?from=9999-11-30&to=9999-12-31", { key: world.ada.key });
-    const page = usagePageSchema.parse(await response.json());
-    expect(page).toMatchObject({ from: "9999-11-30", to: "9999-12-31", nextCursor: null });
+  test("is read from the month in which its member was added up to today", async () => {
+    world.clock.set(Date.UTC(2026, 3, 20, 12));
+    for (const ask of [async (path: string) => world.request(`/v1${path}`), admin]) {
+      const page = usagePageSchema.parse(await (await ask("/usage?from=1000-01-01&to=9999-12-31")).json());
+      expect(page).toMatchObject({ from: "2026-03-01", to: "2026-04-20", nextCursor: null });
+    }
+    expect(new Set(seen)).toEqual(new Set(["2026-03", "2026-04"]));
   });
 
+  test.each(["from=1000-01-01&to=2026-02-28", "from=9999-11-30&to=9999-12-31"])(
+    "of days on which nobody was a member reads nothing: %s",
+    async (range) => {
+      const page = usagePageSchema.parse(await (await world.request(`/v1/usage?${range}`)).json());
+      expect(page).toMatchObject({ data: [], total: { succeeded: 0 }, nextCursor: null });
+      expect(seen).toEqual([]);
+    },
+  );
+
   test("of all members has fewer months a page", async () => {
+    world.clock.set(Date.UTC(2027, 0, 1, 12));
     const page = usagePageSchema.parse(await (await admin("/usage?from=0001-01-01&to=9999-12-31")).json());
-    expect(page).toMatchObject({ to: "0001-03-31", nextCursor: "0001-04-01", total: { succeeded: 18 } });
+    expect(page).toMatchObject({ to: "2026-05-31", nextCursor: "2026-06-01", total: { succeeded: 18 } });
   });
 });
 

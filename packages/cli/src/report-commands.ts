@@ -26,6 +26,7 @@ interface ReportFlags extends WhoseFlags, JsonFlag {
 interface UsageFlags extends WhoseFlags, JsonFlag {
   readonly from?: string;
   readonly to?: string;
+  readonly csv?: true;
   readonly by: UsageOptions["by"];
 }
 
@@ -68,15 +69,26 @@ Examples:
       .addOption(new Option("--by <what>", "what to sum by").choices(GROUPINGS).default("day")),
   )
     .addOption(jsonOption())
-    .addHelpText("after", "\nExample:\n  coop usage --from 2026-01-01 --to 2026-06-30 --by model")
-    .action(async ({ from, to, by, json, ...flags }: UsageFlags) =>
-      usage(await contextOf(deps, json === true), {
+    .option("--csv", "one line a group, for spreadsheets")
+    .addHelpText(
+      "after",
+      `
+Days before the member was added, and days to come, are left out.
+
+Examples:
+  coop usage --from 2026-01-01 --to 2026-06-30 --by model
+  coop usage --from 2026-01-01 --csv > usage.csv`,
+    )
+    .action(async ({ from, to, by, json, csv, ...flags }: UsageFlags) => {
+      if (json === true && csv === true) throw new CliError("bad-option", "Give --json or --csv, not both.");
+      await usage(await contextOf(deps, json === true), {
         from: from ?? null,
         to: to ?? null,
         by,
         whose: whoseOf(flags),
-      }),
-    );
+        csv: csv === true,
+      });
+    });
 }
 
 const withWhose = (command: Command): Command =>

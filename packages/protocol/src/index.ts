@@ -19,6 +19,8 @@ export * from "./erasure.ts";
 export * from "./placement.ts";
 export * from "./openai-request.ts";
 export * from "./openai-answer.ts";
+export * from "./csv.ts";
+export * from "./usage-csv.ts";
 export * from "./usage.ts";
 export * from "./statement.ts";
 export * from "./replay.ts";

@@ -7,7 +7,8 @@ const RANGE: readonly Parameter[] = [
     in: "query",
     name: "from",
     description:
-      "First day, YYYY-MM-DD, in the co-op's time zone; the first of the month of `to` when left out.",
+      "First day, YYYY-MM-DD, in the co-op's time zone; the first of the month of `to` when left out. Months before " +
+      "the member (of all: the first member) was added and days to come are left out of the sums.",
   },
   { in: "query", name: "to", description: "Last day, included; today when left out." },
   {

@@ -1,11 +1,12 @@
-import { dayBefore } from "@coop/core";
-import type { Calendar, Clock, Member, MemberStore } from "@coop/core";
+import { createUsageGroups, dayBefore } from "@coop/core";
+import type { Calendar, Clock, Member, MemberStore, UsageGrouping } from "@coop/core";
+import { usageCsv } from "@coop/protocol";
 import type { UsagePage } from "@coop/protocol";
 import type { ApiContext } from "../deps.ts";
+import { firstOf } from "../first-member.ts";
 import { knownMember } from "../known-member.ts";
-import type { DayRange, MonthReading } from "../month-reading.ts";
-import { groupingOf, rangeOf, wordOf } from "../report-query.ts";
-import { usageCsv } from "../statement/csv.ts";
+import type { DayRange, MonthReading, UsageSums } from "../month-reading.ts";
+import { cursorOf, groupingOf, overlap, rangeOf, wordOf } from "../report-query.ts";
 
 export interface ReportRoutesDeps {
   readonly clock: Clock;
@@ -35,11 +36,18 @@ async function usage(
 ): Promise<Response> {
   const groupBy = groupingOf(c);
   const format = wordOf(c, "format", ["json", "csv"]);
-  const { range, pageFrom } = rangeOf(c, calendar, clock.now());
+  const nowMs = clock.now();
+  const asked = rangeOf(c, calendar, nowMs);
   const who = member === null ? await members.members() : [member];
-  const sums = await reading.usageOf(who, { from: pageFrom, to: range.to }, groupBy);
+  const first = `${calendar.monthOf(firstOf(who, nowMs))}-01`;
+  const range = overlap(asked, { from: first, to: calendar.dayOf(nowMs) });
+  const from = cursorOf(c, range ?? asked) ?? asked.from;
+  const sums =
+    range === null
+      ? nothing(asked, groupBy)
+      : await reading.usageOf(who, { from: from > range.from ? from : range.from, to: range.to }, groupBy);
   const nodeNames = groupBy === "node" ? namesUsed(sums.groups, await reading.nodeNames()) : {};
-  if (sums.nextFrom !== null) c.header("Link", nextPage(c, range, sums.nextFrom));
+  if (sums.nextFrom !== null) c.header("Link", nextPage(c, range ?? asked, sums.nextFrom));
   if (format === "csv")
     return c.body(usageCsv(groupBy, sums.groups, nodeNames), 200, { "Content-Type": CSV_TYPE });
   const page: UsagePage = {
@@ -55,6 +63,14 @@ async function usage(
   };
   return c.json(page);
 }
+
+/** Of days on which nobody was a member: there is nothing to read. */
+const nothing = (range: DayRange, by: UsageGrouping): UsageSums => ({
+  ...range,
+  groups: [],
+  total: createUsageGroups(by).total(),
+  nextFrom: null,
+});
 
 export const CSV_TYPE = "text/csv; charset=utf-8";
 

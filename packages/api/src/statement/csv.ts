@@ -1,38 +1,8 @@
-import type { Amount, Statement, UsageCounts, UsageGroup, WaitSummary } from "@coop/core";
+import type { Amount, Statement, UsageCounts, WaitSummary } from "@coop/core";
+import { csvText, USAGE_COUNTS } from "@coop/protocol";
+import type { CsvCell } from "@coop/protocol";
 
-/** Statement and usage as CSV (RFC 4180). Pure: no I/O. */
-
-type Cell = string | number | null;
-
-/** The counts in the order in which every table of usage has them. */
-const COUNTS = [
-  "succeeded",
-  "failed",
-  "cancelled",
-  "expired",
-  "promptTokens",
-  "outputTokens",
-  "chargedTokens",
-  "nodeMs",
-] as const satisfies readonly (keyof UsageCounts)[];
-
-/** One line a group, the first column named by what it is grouped by. */
-export function usageCsv(
-  by: string,
-  groups: readonly UsageGroup[],
-  nodeNames: Readonly<Record<string, string>>,
-): string {
-  const named = by === "node";
-  const head = [by, ...(named ? ["nodeName"] : []), ...COUNTS];
-  return csv([
-    head,
-    ...groups.map((group) => [
-      group.key,
-      ...(named ? [nodeNames[group.key ?? ""] ?? null] : []),
-      ...COUNTS.map((name) => group[name]),
-    ]),
-  ]);
-}
+/** A statement as CSV (RFC 4180). Pure: no I/O. */
 
 /**
  * One figure a line: section, what it is of, its name, value and unit. An amount that leaves nodes out names them in
@@ -40,18 +10,18 @@ export function usageCsv(
  */
 export function statementCsv(statement: Statement): string {
   const { usage, waits, quota, costs, fleet, currency } = statement;
-  const lines: Cell[][] = [["section", "of", "figure", "value", "unit"]];
-  const add = (section: string, of: Cell, figure: string, value: Cell, unit: string): void =>
+  const lines: CsvCell[][] = [["section", "of", "figure", "value", "unit"]];
+  const add = (section: string, of: CsvCell, figure: string, value: CsvCell, unit: string): void =>
     void lines.push([section, of, figure, value, unit]);
-  const counts = (section: string, of: Cell, group: UsageCounts): void => {
-    for (const name of COUNTS) add(section, of, name, group[name], unitOf(name));
+  const counts = (section: string, of: CsvCell, group: UsageCounts): void => {
+    for (const name of USAGE_COUNTS) add(section, of, name, group[name], unitOf(name));
   };
-  const amount = (section: string, of: Cell, figure: string, value: Amount | null): void => {
+  const amount = (section: string, of: CsvCell, figure: string, value: Amount | null): void => {
     add(section, of, figure, value?.amount ?? null, currency);
     if (value !== null && value.without.length > 0)
       add(section, of, `${figure} leaves out`, value.without.join(" "), "nodes");
   };
-  const waited = (section: string, of: Cell, { p50, p95 }: WaitSummary): void => {
+  const waited = (section: string, of: CsvCell, { p50, p95 }: WaitSummary): void => {
     for (const [name, wait] of [["waitP50", p50] as const, ["waitP95", p95] as const]) {
       add(section, of, name, wait?.ms ?? null, "ms");
       add(section, of, `${name} at least`, wait?.atLeastMs ?? null, "ms");
@@ -101,19 +71,8 @@ export function statementCsv(statement: Statement): string {
     amount("member", line.name, "fixedShare", line.fixedShare);
     amount("member", line.name, "total", line.total);
   }
-  return csv(lines);
+  return csvText(lines);
 }
 
-const unitOf = (name: (typeof COUNTS)[number]): string =>
+const unitOf = (name: (typeof USAGE_COUNTS)[number]): string =>
   name === "nodeMs" ? "ms" : name.endsWith("Tokens") ? "tokens" : "jobs";
-
-const csv = (lines: readonly (readonly Cell[])[]): string =>
-  lines.map((line) => `${line.map(cellText).join(",")}\r\n`).join("");
-
-function cellText(cell: Cell): string {
-  if (cell === null) return "";
-  if (typeof cell === "number") return String(cell);
-  // A spreadsheet takes these for the beginning of a formula.
-  const inert = /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
-  return /[",\r\n]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
-}

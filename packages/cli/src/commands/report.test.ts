@@ -254,7 +254,7 @@ describe("usage", () => {
       ),
     },
   };
-  const options = { from: null, to: "2026-11-20", by: "node", whose: { kind: "own" } } as const;
+  const options = { from: null, to: "2026-11-20", by: "node", whose: { kind: "own" }, csv: false } as const;
 
   it("sums over all pages", async () => {
     const { printed } = await run(replies, (context) => usage(context, options));
@@ -267,6 +267,15 @@ describe("usage", () => {
       "all                4        400          40      440      6.0 s",
       "",
     ]);
+  });
+
+  it("is one table of all pages for spreadsheets", async () => {
+    const { printed } = await run(replies, (context) => usage(context, { ...options, csv: true }));
+    expect(printed).toBe(
+      "node,nodeName,succeeded,failed,cancelled,expired,promptTokens,outputTokens,chargedTokens,nodeMs\r\n" +
+        "node_pi,pi,3,0,0,0,300,30,330,4500\r\n" +
+        ",,1,0,0,0,100,10,110,1500\r\n",
+    );
   });
 
   it("is one page for programs", async () => {

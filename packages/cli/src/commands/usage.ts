@@ -1,4 +1,4 @@
-import { usagePageSchema } from "@coop/protocol";
+import { usageCsv, usagePageSchema } from "@coop/protocol";
 import type { UsageCountsView, UsagePage } from "@coop/protocol";
 import type { CommandContext } from "./context.ts";
 import { memberOf, rootOf } from "./report.ts";
@@ -13,6 +13,8 @@ export interface UsageOptions {
   readonly to: string | null;
   readonly by: (typeof GROUPINGS)[number];
   readonly whose: Whose;
+  /** One line a group, for spreadsheets. */
+  readonly csv: boolean;
 }
 
 type Group = UsagePage["data"][number];
@@ -39,6 +41,10 @@ export async function usage({ client, output, json }: CommandContext, options: U
   const total = data.reduce<UsageCountsView>(sumOf, NOTHING);
   if (json) {
     output.json({ ...first, to, data, nodeNames: Object.fromEntries(names), total, nextCursor: null });
+    return;
+  }
+  if (options.csv) {
+    output.text(usageCsv(options.by, data, Object.fromEntries(names)));
     return;
   }
   output.line(`Usage from ${from} to ${to}`);
