@@ -38,8 +38,13 @@ export async function install(
  * @throws OperationalError `no-service` where none can be installed
  */
 export async function uninstall(options: ServiceOptions): Promise<void> {
-  const service = await serviceFor(options, serviceCommand(options, options.main));
-  const outcome = await service.uninstall();
+  const found = await findService(options.host, serviceCommand(options, options.main));
+  if (found.kind === "none")
+    throw new OperationalError(
+      "no-service",
+      `${found.why}\nSo no service of the agent runs here, and none was removed.`,
+    );
+  const outcome = await found.service.uninstall();
   options.say(
     outcome === "uninstalled"
       ? `The agent no longer runs as a service. Its settings and its place in the co-op are kept in ${options.config.home}.`
@@ -48,9 +53,9 @@ export async function uninstall(options: ServiceOptions): Promise<void> {
 }
 
 /** What keeps programs running here. @throws OperationalError `no-service` with the command to run by hand */
-export async function serviceFor({ host }: ServiceOptions, command: ServiceCommand): Promise<Service> {
+async function serviceFor({ host }: ServiceOptions, command: ServiceCommand): Promise<Service> {
   const found = await findService(host, command);
-  if (found.kind === "none") throw new OperationalError("no-service", found.message);
+  if (found.kind === "none") throw new OperationalError("no-service", `${found.why}\n${found.byHand}`);
   return found.service;
 }
 

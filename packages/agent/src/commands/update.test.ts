@@ -6,7 +6,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { asMemberId, asNodeId } from "@coop/core";
+import { asMemberId, asNodeId, OperationalError } from "@coop/core";
 import { AGENT_PACKAGE_INFO_PATH, AGENT_PACKAGE_PATH, packageText } from "@coop/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readConfig } from "../config.ts";
@@ -14,6 +14,7 @@ import { createNodeKey, writeIdentity } from "../identity.ts";
 import { createPlainLog } from "../plain-log.ts";
 import { programFolder } from "../service/own-program.ts";
 import { runTool } from "../service/run-tool.ts";
+import type { ServiceHost } from "../service/service.ts";
 import { createSystemTiming } from "../timing.ts";
 import { AGENT_VERSION } from "../version.ts";
 import { update } from "./update.ts";
@@ -93,7 +94,7 @@ function offer(
   );
 }
 
-const updateFrom = async (main: string): Promise<void> => {
+const updateFrom = async (main: string, run: ServiceHost["run"] = async () => ""): Promise<void> => {
   const timing = createSystemTiming();
   const config = await readConfig(home, {}, {});
   return update({
@@ -108,7 +109,7 @@ const updateFrom = async (main: string): Promise<void> => {
       userName: "maja",
       userHome: folder,
       environment: {},
-      run: async () => "",
+      run,
     },
     main,
     signal: new AbortController().signal,
@@ -124,6 +125,16 @@ test("the agent that the server vouches for takes the place of this one", async 
   expect(await installed()).toBe("the new one");
   expect(said.join("\n")).toContain(`${AGENT_VERSION} replaced by 0.2.0+abc`);
   expect((await readdir(home)).filter((name) => name.startsWith("update-"))).toEqual([]);
+});
+
+test("without a service it says how to run the new one", async () => {
+  await joinCoop();
+  offer(await pack("the new one"), "0.2.0+abc");
+  await updateFrom(join(folder, "running", "main.js"), () =>
+    Promise.reject(new OperationalError("tool-missing", "There is no systemctl on this machine.")),
+  );
+  expect(await installed()).toBe("the new one");
+  expect(said.join("\n")).toContain(`${join(programFolder(home), "main.js")} start`);
 });
 
 test("the same version stays as it is", async () => {

@@ -8,10 +8,11 @@ import { getContent } from "../http-client.ts";
 import type { HttpContent } from "../http-client.ts";
 import { readIdentity } from "../identity.ts";
 import type { AgentIdentity } from "../identity.ts";
+import { findService, shellLine } from "../service/find-service.ts";
 import { programFolder, replaceProgram } from "../service/own-program.ts";
 import { runTool } from "../service/run-tool.ts";
 import { AGENT_VERSION } from "../version.ts";
-import { serviceCommand, serviceFor } from "./install.ts";
+import { serviceCommand } from "./install.ts";
 import type { ServiceOptions } from "./install.ts";
 
 /** Longest that the download may take, ms. */
@@ -45,10 +46,11 @@ export async function update(options: ServiceOptions): Promise<void> {
   await fetchInto(config.home, identity, info, signal);
   say(`agent ${AGENT_VERSION} replaced by ${info.version} in ${programFolder(config.home)}`);
   const command = serviceCommand(options, join(programFolder(config.home), "main.js"));
-  const service = await serviceFor(options, command);
-  if (!(await service.isInstalled())) return say("It serves from the next `agent start` on.");
-  await service.install(command);
-  say(`started anew as a service (${service.kind})`);
+  const found = await findService(options.host, command);
+  if (found.kind === "none" || !(await found.service.isInstalled()))
+    return say(`It serves once it runs in place of this one:\n\n  ${shellLine(command)}\n`);
+  await found.service.install(command);
+  say(`started anew as a service (${found.service.kind})`);
 }
 
 async function vouchedFor(identity: AgentIdentity, signal: AbortSignal): Promise<AgentPackageInfo> {
@@ -85,7 +87,7 @@ async function fetchInto(
   try {
     const path = join(folder, "agent.tgz");
     await writeFile(path, content);
-    await runTool("tar", ["-xzf", path, "-C", folder]);
+    await runTool("tar", ["-xzof", path, "-C", folder]);
     await replaceProgram(join(folder, "package"), home);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -10,7 +10,7 @@ import type { FoundService, ServiceCommand, ServiceHost } from "./service.ts";
 export async function findService(host: ServiceHost, command: ServiceCommand): Promise<FoundService> {
   switch (host.platform) {
     case "darwin":
-      return { kind: "found", service: launchdService(host) };
+      return await onMac(host, command);
     case "linux":
       return await onLinux(host, command);
     default:
@@ -19,6 +19,20 @@ export async function findService(host: ServiceHost, command: ServiceCommand): P
         command,
       );
   }
+}
+
+async function onMac(host: ServiceHost, command: ServiceCommand): Promise<FoundService> {
+  try {
+    // Known only while the user is logged in at the screen: not to a shell over ssh before.
+    await host.run("launchctl", ["print", `gui/${host.userId}`]);
+  } catch (error) {
+    if (!(error instanceof OperationalError)) throw error;
+    return none(
+      `launchd has no session of ${host.userName} here, who has to be logged in at the screen: ${error.message}`,
+      command,
+    );
+  }
+  return { kind: "found", service: launchdService(host) };
 }
 
 async function onLinux(host: ServiceHost, command: ServiceCommand): Promise<FoundService> {
@@ -33,13 +47,16 @@ async function onLinux(host: ServiceHost, command: ServiceCommand): Promise<Foun
   return { kind: "found", service: systemdService(host, scope) };
 }
 
-function none(why: string, { command, environment }: ServiceCommand): FoundService {
+const none = (why: string, command: ServiceCommand): FoundService => ({
+  kind: "none",
+  why,
+  byHand: `Run the agent by hand, or from whatever starts programs on this machine:\n\n  ${shellLine(command)}\n`,
+});
+
+/** What a person types to run the same. */
+export function shellLine({ command, environment }: ServiceCommand): string {
   const settings = Object.entries(environment).map(([name, value]) => `${name}=${shellWord(value)}`);
-  const line = [...settings, ...command.map(shellWord)].join(" ");
-  return {
-    kind: "none",
-    message: `${why}\nRun the agent by hand, or from whatever starts programs on this machine:\n\n  ${line}\n`,
-  };
+  return [...settings, ...command.map(shellWord)].join(" ");
 }
 
 const shellWord = (word: string): string =>

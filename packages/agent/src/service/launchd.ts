@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { OperationalError } from "@coop/core";
 import { readUnitFile, removeUnitFile, writeUnitFile } from "./unit-file.ts";
 import type { Service, ServiceCommand, ServiceHost } from "./service.ts";
 
@@ -52,7 +53,16 @@ export function launchdService(host: ServiceHost): Service {
   const path = join(host.userHome, "Library", "LaunchAgents", `${LABEL}.plist`);
   const logPath = join(host.userHome, "Library", "Logs", "coop-agent.log");
   const domain = `gui/${host.userId}`;
-  const bootout = (): Promise<string> => host.run("launchctl", ["bootout", `${domain}/${LABEL}`]);
+  /** Unloads the agent where it is loaded: its file may lie there without. */
+  const bootout = async (): Promise<void> => {
+    try {
+      await host.run("launchctl", ["print", `${domain}/${LABEL}`]);
+    } catch (error) {
+      if (error instanceof OperationalError && error.code === "tool-failed") return;
+      throw error;
+    }
+    await host.run("launchctl", ["bootout", `${domain}/${LABEL}`]);
+  };
   return {
     kind: "launchd, for this user",
     path,

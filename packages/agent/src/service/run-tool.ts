@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { OperationalError } from "@coop/core";
 
-/** Longest that a tool of the machine may take, ms: a service may need a while to stop. */
-const LIMIT_MS = 60_000;
+/** Longest that a tool of the machine may take, ms: a service that stops has 120 s to finish what it runs. */
+const LIMIT_MS = 150_000;
 
 /**
  * Runs a program of the machine and answers what it printed.

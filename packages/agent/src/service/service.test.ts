@@ -40,7 +40,7 @@ const machine = (changes: Partial<ServiceHost> = {}): ServiceHost => ({
 
 async function found(host: ServiceHost) {
   const outcome = await findService(host, command);
-  if (outcome.kind === "none") throw new Error(outcome.message);
+  if (outcome.kind === "none") throw new Error(outcome.why);
   return outcome.service;
 }
 
@@ -75,6 +75,12 @@ describe("systemd", () => {
     expect(systemdUnit(command, "system")).toContain("WantedBy=multi-user.target");
   });
 
+  test("what systemd would expand is doubled: percent everywhere, a dollar in commands only", () => {
+    const unit = systemdUnit({ command: ["/a", "$b 5%"], environment: { HERE: "$c 5%" } }, "user");
+    expect(unit).toContain('ExecStart="/a" "$$b 5%%"');
+    expect(unit).toContain('Environment="HERE=$c 5%%"');
+  });
+
   test("systemd itself finds nothing wrong with the unit, whatever is in its paths", async (context) => {
     const main = join(home, "it's 100% $HERE", "main.js");
     await mkdir(join(main, ".."));
@@ -100,12 +106,40 @@ describe("launchd", () => {
     expect(await readFile(service.path, "utf8")).toContain("<string>/opt/node 26/bin/node</string>");
     expect(await service.install(command)).toBe("updated");
     expect(await service.uninstall()).toBe("uninstalled");
-    expect(ran).toEqual([
+    expect(ran.filter((line) => !line.startsWith("launchctl print "))).toEqual([
       `launchctl bootstrap gui/501 ${service.path}`,
       "launchctl bootout gui/501/org.coop-cluster.agent",
       `launchctl bootstrap gui/501 ${service.path}`,
       "launchctl bootout gui/501/org.coop-cluster.agent",
     ]);
+  });
+
+  test("one whose file is there but that is not loaded is installed and removed all the same", async () => {
+    const refuses = ["launchctl print gui/501/org.coop-cluster.agent", "launchctl bootout"];
+    const run = (program: string, args: readonly string[]): Promise<string> => {
+      const line = [program, ...args].join(" ");
+      if (refuses.some((start) => line.startsWith(start)))
+        return Promise.reject(new OperationalError("tool-failed", `\`${line}\` failed: no such process`));
+      ran.push(line);
+      return Promise.resolve("");
+    };
+    const service = await found(machine({ platform: "darwin", userId: 501, run }));
+    expect(await service.install(command)).toBe("installed");
+    expect(await service.install(command)).toBe("updated");
+    expect(ran).toContain(`launchctl bootstrap gui/501 ${service.path}`);
+    expect(await service.uninstall()).toBe("uninstalled");
+    expect(await service.isInstalled()).toBe(false);
+  });
+
+  test("without a session at the screen it says how to run the agent by hand", async () => {
+    const run = (): Promise<string> =>
+      Promise.reject(new OperationalError("tool-failed", "Domain does not support specified action"));
+    const outcome = await findService(machine({ platform: "darwin", userId: 501, run }), command);
+    expect(outcome).toMatchObject({
+      kind: "none",
+      why: expect.stringContaining("logged in at the screen"),
+      byHand: expect.stringContaining("main.js"),
+    });
   });
 
   test("signs that XML takes for its own are written so that it does not", () => {
@@ -124,8 +158,8 @@ describe("a machine without either", () => {
     });
     const outcome = await findService(missing, command);
     if (outcome.kind === "found") throw new Error("no service can be there");
-    expect(outcome.message).toContain("There is no systemctl");
-    const line = outcome.message.split("\n").find((text) => text.startsWith("  "));
+    expect(outcome.why).toContain("There is no systemctl");
+    const line = outcome.byHand.split("\n").find((text) => text.startsWith("  "));
     const words = execFileSync("sh", ["-c", `for word in ${line ?? ""}; do echo "$word"; done`], {
       encoding: "utf8",
     });
@@ -134,7 +168,7 @@ describe("a machine without either", () => {
 
   test("names a platform that is not supported", async () => {
     const outcome = await findService(machine({ platform: "win32" }), command);
-    expect(outcome).toMatchObject({ kind: "none", message: expect.stringContaining("win32") });
+    expect(outcome).toMatchObject({ kind: "none", why: expect.stringContaining("win32") });
   });
 });
 

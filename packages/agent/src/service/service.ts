@@ -22,8 +22,8 @@ export interface ServiceCommand {
 
 export type FoundService =
   | { readonly kind: "found"; readonly service: Service }
-  /** `message` says why, and how to run the agent without one. */
-  | { readonly kind: "none"; readonly message: string };
+  /** `byHand` says how to run the agent without one. */
+  | { readonly kind: "none"; readonly why: string; readonly byHand: string };
 
 /** What the machine says of itself. */
 export interface ServiceHost {

@@ -19,7 +19,7 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
-ExecStart=${command.map(quoted).join(" ")}
+ExecStart=${command.map((word) => quoted(word).replaceAll("$", "$$$$")).join(" ")}
 ${settings.join("\n")}
 Restart=always
 RestartSec=5
@@ -31,9 +31,9 @@ WantedBy=${scope === "system" ? "multi-user.target" : "default.target"}
 `;
 }
 
-/** As systemd reads words: in quotes, with its own signs doubled. */
+/** As systemd reads words: in quotes, with its own signs doubled. `$` is one in commands, but not in settings. */
 const quoted = (word: string): string =>
-  `"${word.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("%", "%%").replaceAll("$", "$$$$")}"`;
+  `"${word.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("%", "%%")}"`;
 
 /** The agent under systemd. */
 export function systemdService(host: ServiceHost, scope: SystemdScope): Service {
