@@ -69,7 +69,7 @@ const MANY = {
   nodeAccount: "node-account",
   /** String `share|live|at`: an attempt's share of the node's time, microseconds; live attempts; as of, ms. By node. */
   nodeClock: "node-clock",
-  /** Hash `job`, `bodyHash`, `untilMs`. By member and the member's idempotency key. */
+  /** Hash `job`, `bodyHash`, `until`, ms. By member and the member's idempotency key. */
   idempotency: "idempotency",
   /** Hash: an API key. By key id. */
   apiKey: "api-key",
