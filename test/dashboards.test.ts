@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createMetrics } from "@coop/metrics";
 import { expect, test } from "vitest";
+import { z } from "zod";
 import { dashboards } from "../grafana/dashboards/dashboards.ts";
 import { metricsPage } from "../grafana/metrics-page.ts";
 
@@ -14,6 +15,25 @@ test("the committed dashboards are those that the code builds", async () => {
   expect([...committed.keys()].toSorted()).toEqual([...dashboards().keys()].toSorted());
   for (const [name, text] of dashboards()) {
     expect(committed.get(name), `${name} is not up to date: npm run dashboards`).toBe(text);
+  }
+});
+
+test("panels lie beside each other within the 24 columns, each with an id of its own", () => {
+  const gridPos = z.object({ x: z.number(), y: z.number(), w: z.number(), h: z.number() });
+  const dashboard = z.object({
+    panels: z.array(z.object({ id: z.number(), title: z.string(), gridPos })).min(1),
+  });
+  for (const text of dashboards().values()) {
+    const { panels } = dashboard.parse(JSON.parse(text));
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+    expect(panels.filter(({ gridPos: { x, w } }) => x + w > 24).map(({ title }) => title)).toEqual([]);
+    const overlaps = panels.flatMap(({ title, gridPos: a }, index) =>
+      panels
+        .slice(index + 1)
+        .filter(({ gridPos: b }) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h)
+        .map((other) => `${title} and ${other.title}`),
+    );
+    expect(overlaps).toEqual([]);
   }
 });
 
