@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { auditLedger, defaultStorePolicy, OperationalError, START_OF_OUTPUT } from "@coop/core";
+import { asMemberId, auditLedger, defaultStorePolicy, OperationalError, START_OF_OUTPUT } from "@coop/core";
 import type { Erasures } from "@coop/core";
 import { createManualClock } from "@coop/core/testing";
 import { createVault, openStores } from "@coop/redis";
@@ -100,6 +100,20 @@ describe.each(contractStores)("an erased member, %s", (_name, start) => {
       name: "none",
     });
     expect(await erasures.eraseMember("mem_nobody" as typeof maja, noonMs)).toEqual({ kind: "unknown" });
+  });
+
+  it("leaves every member another name", async () => {
+    await using ports = await store.open(createManualClock());
+    const { erasures, members } = ports;
+    await leaveTraces(ports, FENCE);
+    const one = (await members.member(maja)) ?? expect.fail("Maja is there");
+    const alike = ["mem_a_000001", "mem_b_000001"].map(asMemberId);
+    for (const id of alike) {
+      await members.addMember({ ...one, id, name: id });
+      expect(await erasures.eraseMember(id, noonMs)).toMatchObject({ kind: "erased" });
+    }
+    const names = await Promise.all(alike.map(async (id) => (await members.member(id))?.name));
+    expect(names).toEqual(["erased-000001", "erased-mem_b_000001"]);
   });
 
   it("forgets what was delivered of a job that ended, and of no other", async () => {

@@ -54,6 +54,8 @@ describe.each(contractStores)("the member store %s", (_, start) => {
     await members.addMember(ada);
     expect(await members.addMember({ ...bo, id: ada.id })).toBe(false);
     expect(await members.addMember({ ...bo, name: ada.name })).toBe(false);
+    for (const name of [ada.name.toUpperCase(), ada.name.toLowerCase()])
+      expect(await members.addMember({ ...bo, name })).toBe(false);
     expect(await members.members()).toEqual([ada]);
     const rush = await Promise.all(
       Array.from(
@@ -83,6 +85,10 @@ describe.each(contractStores)("the member store %s", (_, start) => {
     expect(await members.setMember(bo.id, { name: "Bodil", weight: 1 })).toBe("set");
     expect(await members.setMember(bo.id, { limits: DEFAULT_LIMITS })).toBe("set");
     expect(await members.member(bo.id)).toEqual({ ...bo, ...change, weight: 1, limits: DEFAULT_LIMITS });
+    // Another case of the own name is the member's own, and no other's.
+    expect(await members.setMember(bo.id, { name: "BODIL" })).toBe("set");
+    expect(await members.setMember(ada.id, { name: "bodil" })).toBe("name-taken");
+    expect(await members.setMember(bo.id, { name: "Bodil" })).toBe("set");
     // The old name is free again, the new one taken.
     expect(await members.addMember({ ...bo, id: asMemberId("mem_other"), name: "Bodil" })).toBe(false);
     expect(await members.addMember({ ...bo, id: asMemberId("mem_other") })).toBe(true);

@@ -192,6 +192,9 @@ describe("bad input is named by its field and changes nothing", () => {
       code: "name_taken",
       param: "name",
     });
+    const added = await problemOf(await admin("POST", "/members", { name: "ADA" }));
+    expect(added).toMatchObject({ status: 409, code: "name_taken", param: "name" });
+    expect(added.message).toMatch(/"ADA".*case/);
     expect((await problemOf(await admin("PATCH", "/members/bob", {}))).message).toMatch(
       /something to change/,
     );

@@ -3,6 +3,7 @@ export * from "./terms.ts";
 export * from "./clock.ts";
 export * from "./calendar.ts";
 export * from "./assert.ts";
+export { foldedName } from "./member-name.ts";
 export { nearestNames } from "./nearest-names.ts";
 export * from "./operational-error.ts";
 export * from "./job/job.ts";

@@ -1,5 +1,6 @@
 import {
   asMemberId,
+  foldedName,
   KEY_USE_EVERY_MS,
   OperationalError,
   PRIVACIES,
@@ -74,7 +75,8 @@ export function createMemberStore(redis: Redis, keys: Keys, run: RunScript): Mem
   return {
     async addMember(member) {
       const { disabledAtMs: _, ...stored } = member;
-      const reply = await run("add-member", keys.members, [member.id, member.name, JSON.stringify(stored)]);
+      const args = [member.id, foldedName(member.name), JSON.stringify(stored)];
+      const reply = await run("add-member", keys.members, args);
       return added.parse(reply) === 1;
     },
     async member(id) {
@@ -93,7 +95,8 @@ export function createMemberStore(redis: Redis, keys: Keys, run: RunScript): Mem
       return members.sort((a, b) => a.createdAtMs - b.createdAtMs || (a.id < b.id ? -1 : 1));
     },
     async setMember(id, change) {
-      return setReply.parse(await run("set-member", keys.members, [id, JSON.stringify(change)]));
+      const name = change.name === undefined ? "" : foldedName(change.name);
+      return setReply.parse(await run("set-member", keys.members, [id, JSON.stringify(change), name]));
     },
     async disableMember(id, nowMs) {
       return disableReply.parse(await run("disable-member", keys.members, [id, nowMs]));

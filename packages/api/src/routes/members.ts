@@ -106,7 +106,7 @@ const nameTaken = (name: string): ProblemError =>
   new ProblemError(409, {
     code: "name_taken",
     param: "name",
-    message: `There is a member ${JSON.stringify(name)} already.`,
+    message: `There is a member ${JSON.stringify(name)} already; names that differ only by case are the same.`,
     repeat: false,
   });
 

@@ -43,7 +43,7 @@ export type DisableOutcome = "disabled" | "unknown" | "last-operator";
 export type MemberChange = Partial<Pick<Member, "limits" | "weight" | "defaultTier" | "name">>;
 
 export interface MemberStore {
-  /** False when the name or id is taken. */
+  /** False when the id is taken, or the name: names that differ only by case are the same. */
   addMember(member: Member): Promise<boolean>;
   member(id: MemberId): Promise<Member | null>;
   members(): Promise<readonly Member[]>;

@@ -48,7 +48,8 @@ export function createMemoryErasures({ members, nodes, jobs }: MemoryErasuresOpt
         nodes: await eraseNodes(member, nowMs),
         journal: "none",
       } as const;
-      await members.setMember(member, { name: `erased-${member.slice(-6)}` });
+      if ((await members.setMember(member, { name: `erased-${member.slice(-6)}` })) === "name-taken")
+        await members.setMember(member, { name: `erased-${member}` });
       return { kind: "erased", ...erased };
     },
     unfinished: async () => [],

@@ -1,3 +1,4 @@
+import { foldedName } from "../member-name.ts";
 import { OperationalError } from "../operational-error.ts";
 import { KEY_USE_EVERY_MS, type KeyRecord, type Member, type MemberStore } from "../ports/membership.ts";
 import type { MemberId } from "../terms.ts";
@@ -23,6 +24,8 @@ export function createMemoryMemberStore(): MemoryMemberStore {
     if (key !== undefined) keys.set(id, { ...key, ...to(key) });
     return key !== undefined;
   };
+  const isTaken = (wanted: string, by: MemberId): boolean =>
+    [...members.values()].some(({ id, name }) => id !== by && foldedName(name) === foldedName(wanted));
   const isLastOperator = (member: Member): boolean =>
     member.role === "operator" &&
     ![...members.values()].some(
@@ -36,7 +39,7 @@ export function createMemoryMemberStore(): MemoryMemberStore {
       for (const key of keys.values()) if (key.member === member) keys.delete(key.id);
     },
     async addMember(member) {
-      const taken = members.has(member.id) || [...members.values()].some(({ name }) => name === member.name);
+      const taken = members.has(member.id) || isTaken(member.name, member.id);
       if (!taken) members.set(member.id, member);
       return !taken;
     },
@@ -49,8 +52,7 @@ export function createMemoryMemberStore(): MemoryMemberStore {
     async setMember(id, change) {
       const member = members.get(id);
       if (member === undefined) return "unknown";
-      const taken = [...members.values()].some((other) => other.id !== id && other.name === change.name);
-      if (taken) return "name-taken";
+      if (change.name !== undefined && isTaken(change.name, id)) return "name-taken";
       members.set(id, { ...member, ...change });
       return "set";
     },

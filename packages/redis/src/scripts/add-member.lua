@@ -1,7 +1,7 @@
 -- add-member: registers a member whose id and name are both free.
 --
 -- KEYS  1 members
--- ARGV  1 member id  2 name  3 member (JSON)
+-- ARGV  1 member id  2 name, folded  3 member (JSON)
 -- Returns 1 if added, else 0
 
 if call('HEXISTS', KEYS[1], ARGV[1]) == 1 or call('HEXISTS', one.memberNames, ARGV[2]) == 1 then return 0 end
