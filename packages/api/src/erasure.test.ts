@@ -1,7 +1,14 @@
 import type { AddressInfo } from "node:net";
 import { DEFAULT_SETTINGS } from "@coop/core";
 import type { JobId } from "@coop/core";
-import { createdJoinTokenSchema, erasureViewSchema, jobViewSchema, problemSchema } from "@coop/protocol";
+import {
+  createdJoinTokenSchema,
+  erasureViewSchema,
+  memberDetailSchema,
+  memberListSchema,
+  jobViewSchema,
+  problemSchema,
+} from "@coop/protocol";
 import { serve } from "@hono/node-server";
 import { beforeEach, describe, expect, test } from "vitest";
 import { eventually } from "./testing/eventually.ts";
@@ -37,6 +44,19 @@ describe("erasing a member", () => {
     expect(await codeOf(await admin("DELETE", "members/ada"))).toEqual([404, "not_found"]);
     const again = erasureViewSchema.parse(await (await admin("DELETE", "members/mem_ada")).json());
     expect(again).toMatchObject({ name: "erased-em_ada", jobs: 0, keys: 0 });
+  });
+
+  test("shows in lists when it was, and of the others that it was not", async () => {
+    await admin("DELETE", "members/ada");
+    const { data } = memberListSchema.parse(await (await admin("GET", "members")).json());
+    const erasedAtMs = world.clock.now();
+    expect(data.map((row) => [row.id, row.erasedAtMs])).toEqual([
+      ["mem_ada", erasedAtMs],
+      ["mem_bob", null],
+      ["mem_olga", null],
+    ]);
+    const one = memberDetailSchema.parse(await (await admin("GET", "members/mem_ada")).json());
+    expect(one.erasedAtMs).toBe(erasedAtMs);
   });
 
   test("leaves nobody to do anything for, or to", async () => {

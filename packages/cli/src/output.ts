@@ -11,11 +11,15 @@ export interface Column {
   readonly align?: "right";
   /** Gives way when the table is too wide. */
   readonly flexible?: true;
+  /** How narrow a flexible column may get, characters. */
+  readonly narrowest?: number;
 }
 
 /** Widest table, columns of a terminal. */
 const TABLE_WIDTH = 100;
 const NARROWEST_FLEXIBLE = 8;
+/** The column of members' names, which keeps those of erased members apart: `erased-` and six characters. */
+export const MEMBER_COLUMN: Column = { heading: "MEMBER", flexible: true, narrowest: 13 };
 const GAP = "  ";
 
 /** A table for people, one string a line. */
@@ -24,10 +28,10 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
     Math.max(heading.length, ...rows.map((row) => row[index]?.length ?? 0)),
   );
   let excess = widths.reduce((sum, width) => sum + width, GAP.length * (columns.length - 1)) - TABLE_WIDTH;
-  columns.forEach(({ flexible }, index) => {
+  columns.forEach(({ flexible, narrowest = NARROWEST_FLEXIBLE }, index) => {
     const width = widths[index] ?? 0;
     if (flexible !== true || excess <= 0) return;
-    const narrowed = Math.max(Math.min(width, NARROWEST_FLEXIBLE), width - excess);
+    const narrowed = Math.max(Math.min(width, narrowest), width - excess);
     excess -= width - narrowed;
     widths[index] = narrowed;
   });

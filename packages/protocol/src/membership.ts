@@ -73,6 +73,8 @@ export const memberViewSchema = z.object({
   createdAtMs: ms,
   /** Since when the member's keys are refused; null while they serve. */
   disabledAtMs: ms.nullable(),
+  /** Since when only counts are left of the member, whose limits mean nothing then; null while it is one. */
+  erasedAtMs: ms.nullable(),
 });
 export type MemberView = z.infer<typeof memberViewSchema>;
 

@@ -1,5 +1,5 @@
 import { DEFAULT_LIMITS, TIERS } from "@coop/core";
-import type { JobDesk, Member, MemberChange, MemberLimits, MemberStore, Tier } from "@coop/core";
+import type { Erasures, JobDesk, Member, MemberChange, MemberLimits, MemberStore, Tier } from "@coop/core";
 import { addMemberRequestSchema, setMemberRequestSchema } from "@coop/protocol";
 import type { LimitsChange, MemberDetail, MemberRow, MemberView } from "@coop/protocol";
 import { Hono } from "hono";
@@ -14,6 +14,7 @@ import { parseBody, readJson } from "../request-body.ts";
 export interface MemberRoutesDeps extends MemberQuotaDeps {
   readonly ids: Ids;
   readonly members: MemberStore;
+  readonly erasures: Pick<Erasures, "erasedAtMs">;
   readonly desk: JobDesk;
   readonly defaults: ApiDefaults;
 }
@@ -37,16 +38,10 @@ export function memberRoutes(deps: MemberRoutesDeps): Hono<ApiEnv> {
   return routes;
 }
 
-const memberView = ({
-  id,
-  name,
-  role,
-  limits,
-  weight,
-  defaultTier,
-  createdAtMs,
-  disabledAtMs,
-}: Member): MemberView => ({
+const memberView = (
+  { id, name, role, limits, weight, defaultTier, createdAtMs, disabledAtMs }: Member,
+  erasedAtMs: number | null = null,
+): MemberView => ({
   id,
   name,
   role,
@@ -55,19 +50,24 @@ const memberView = ({
   defaultTier,
   createdAtMs,
   disabledAtMs,
+  erasedAtMs,
 });
+
+/** Whoever was erased is disabled, too. */
+const viewOf = async ({ erasures }: MemberRoutesDeps, member: Member): Promise<MemberView> =>
+  memberView(member, member.disabledAtMs === null ? null : await erasures.erasedAtMs(member.id));
 
 const namedMember = async ({ members }: MemberRoutesDeps, c: ApiContext): Promise<Member> =>
   knownMember(members, c.req.param("id") ?? "", "id");
 
 const detail = async (deps: MemberRoutesDeps, member: Member): Promise<MemberDetail> => ({
-  ...memberView(member),
+  ...(await viewOf(deps, member)),
   quota: await memberQuota(deps, member),
 });
 
 async function row(deps: MemberRoutesDeps, member: Member): Promise<MemberRow> {
   const { limitTokens, source, usedTokens, heldTokens } = await memberQuota(deps, member);
-  return { ...memberView(member), limitTokens, source, usedTokens, heldTokens };
+  return { ...(await viewOf(deps, member)), limitTokens, source, usedTokens, heldTokens };
 }
 
 async function addMember(

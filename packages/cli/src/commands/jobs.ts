@@ -1,6 +1,6 @@
 import { jobListSchema, jobViewSchema, memberListSchema } from "@coop/protocol";
 import type { JobView } from "@coop/protocol";
-import { count, renderTable, seconds, timeOfDay } from "../output.ts";
+import { MEMBER_COLUMN, count, renderTable, seconds, timeOfDay } from "../output.ts";
 import type { CommandContext } from "./context.ts";
 
 export interface JobsOptions {
@@ -64,7 +64,7 @@ async function everyMembersJobs({ client }: CommandContext, limit: number): Prom
 export function jobTable(jobs: readonly ListedJob[], all: boolean): string[] {
   const columns = [
     { heading: "JOB" },
-    ...(all ? [{ heading: "MEMBER", flexible: true as const }] : []),
+    ...(all ? [MEMBER_COLUMN] : []),
     { heading: "AT" },
     { heading: "ASKED", flexible: true as const },
     { heading: "STATE" },

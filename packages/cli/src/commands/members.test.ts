@@ -53,16 +53,18 @@ describe("members", () => {
         disabledAtMs: AT_MS,
       }),
       buildMemberRow({ id: "mem_cy", name: "cy", limitTokens: null, source: { kind: "capacity-unknown" } }),
+      buildMemberRow({ id: "mem_di", name: "erased-mem_di", disabledAtMs: AT_MS, erasedAtMs: AT_MS }),
     ];
     const { lines } = await run(
       { "GET /admin/members": asJson({ object: "list", month: "2026-03", data }) },
       listMembers,
     );
     expect(lines).toEqual([
-      "MEMBER  ID        ROLE              QUOTA  USED 2026-03                             DISABLED",
-      "maja    mem_maja  member  share 1,000,000       250,000  █████▒░░░░░░░░░░░░░░ 30 %",
-      `bo      mem_bo    member         no limit            12                             ${at}`,
-      "cy      mem_cy    member    not yet known             0",
+      "MEMBER         ID        ROLE              QUOTA  USED 2026-03                             DISABLED",
+      "maja           mem_maja  member  share 1,000,000       250,000  █████▒░░░░░░░░░░░░░░ 30 %",
+      `bo             mem_bo    member         no limit            12                             ${at}`,
+      "cy             mem_cy    member    not yet known             0",
+      `erased-mem_di  mem_di    member                              0                             erased ${at.slice(0, 10)}`,
     ]);
   });
 

@@ -1,7 +1,7 @@
 import { keyListSchema, memberDetailSchema, memberListSchema, memberViewSchema } from "@coop/protocol";
 import type { MemberRow, MemberView } from "@coop/protocol";
 import type { QuotaOption, TierQuotas } from "../limit-options.ts";
-import { bar, count, moment, renderTable } from "../output.ts";
+import { MEMBER_COLUMN, bar, count, moment, renderTable } from "../output.ts";
 import type { CommandContext } from "./context.ts";
 import { keyLines, keysOf } from "./keys.ts";
 import { quotaLines } from "./quota.ts";
@@ -69,12 +69,14 @@ export async function listMembers({ client, output, json }: CommandContext): Pro
     member.role,
     quotaText(member),
     count(member.usedTokens),
-    member.limitTokens === null ? "" : bar(member.usedTokens, member.heldTokens, member.limitTokens),
-    member.disabledAtMs === null ? "" : moment(member.disabledAtMs),
+    member.limitTokens === null || member.erasedAtMs !== null
+      ? ""
+      : bar(member.usedTokens, member.heldTokens, member.limitTokens),
+    disabledText(member),
   ]);
   const lines = renderTable(
     [
-      { heading: "MEMBER", flexible: true },
+      MEMBER_COLUMN,
       { heading: "ID" },
       { heading: "ROLE" },
       { heading: "QUOTA", align: "right" },
@@ -88,9 +90,15 @@ export async function listMembers({ client, output, json }: CommandContext): Pro
 }
 
 /** A share is marked: it changes with the fleet and with the members. */
-function quotaText({ limitTokens, source }: MemberRow): string {
+function quotaText({ limitTokens, source, erasedAtMs }: MemberRow): string {
+  if (erasedAtMs !== null) return "";
   if (limitTokens === null) return source.kind === "capacity-unknown" ? "not yet known" : "no limit";
   return `${source.kind === "equal-share" ? "share " : ""}${count(limitTokens)}`;
+}
+
+function disabledText({ disabledAtMs, erasedAtMs }: MemberRow): string {
+  if (erasedAtMs !== null) return `erased ${moment(erasedAtMs).slice(0, 10)}`;
+  return disabledAtMs === null ? "" : moment(disabledAtMs);
 }
 
 /** Shows a member, the month with its limits, and the keys. @param wanted id or name */
@@ -103,6 +111,7 @@ export async function showMember({ client, output, json }: CommandContext, wante
   }
   const { name, id, role, createdAtMs, quota } = member;
   output.line(`${name} (${id}), ${role} since ${moment(createdAtMs)}, ${standing(member)}`);
+  if (member.erasedAtMs !== null) return;
   output.line();
   for (const line of quotaLines(quota)) output.line(line);
   output.line();
@@ -121,7 +130,11 @@ export async function setDisabled(
   else output.line(`${member.name} (${member.id}) is ${standing(member)}.`);
 }
 
-const standing = ({ disabledAtMs }: MemberView): string =>
-  disabledAtMs === null ? "enabled" : `disabled since ${moment(disabledAtMs)}`;
+const standing = ({ disabledAtMs, erasedAtMs }: MemberView): string =>
+  erasedAtMs !== null
+    ? `erased ${moment(erasedAtMs)}: only counts are left, and no quota`
+    : disabledAtMs === null
+      ? "enabled"
+      : `disabled since ${moment(disabledAtMs)}`;
 
 const memberPath = (wanted: string): string => `/admin/members/${encodeURIComponent(wanted)}`;

@@ -114,6 +114,12 @@ describe("quota", () => {
       true,
     );
     expect(JSON.parse(other.text)).toEqual(buildQuota(used));
+    const gone = { ...detail, name: "erased-m_maja", erasedAtMs: 1 };
+    const erased = await run(
+      { "GET /admin/members/mem_maja": { status: 200, json: gone } },
+      async (context) => showQuota(context, "mem_maja"),
+    );
+    expect(erased.text).toMatch(/^erased-m_maja \(mem_maja\) was erased .* and has no quota\.\n$/);
   });
 
   it("grants, and says what the month's credit is then", async () => {

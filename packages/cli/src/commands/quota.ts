@@ -9,11 +9,14 @@ export async function showQuota(
   { client, output, json }: CommandContext,
   wanted: string | null,
 ): Promise<void> {
-  const quota =
+  const other =
     wanted === null
-      ? await client.get("/v1/quota", quotaSchema)
-      : (await client.get(`/admin/members/${encodeURIComponent(wanted)}`, memberDetailSchema)).quota;
+      ? null
+      : await client.get(`/admin/members/${encodeURIComponent(wanted)}`, memberDetailSchema);
+  const quota = other?.quota ?? (await client.get("/v1/quota", quotaSchema));
   if (json) output.json(quota);
+  else if (other !== null && other.erasedAtMs !== null)
+    output.line(`${other.name} (${other.id}) was erased ${moment(other.erasedAtMs)} and has no quota.`);
   else for (const line of quotaLines(quota)) output.line(line);
 }
 

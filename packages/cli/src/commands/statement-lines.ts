@@ -1,5 +1,5 @@
 import type { StatementView, UsageCountsView } from "@coop/protocol";
-import { count, plural, renderTable, seconds } from "../output.ts";
+import { MEMBER_COLUMN, count, plural, renderTable, seconds } from "../output.ts";
 import type { Column } from "../output.ts";
 
 const right = (heading: string): Column => ({ heading, align: "right" });
@@ -109,7 +109,7 @@ function memberTable({ members }: StatementView): string[] {
     "",
     ...renderTable(
       [
-        { heading: "MEMBER", flexible: true },
+        MEMBER_COLUMN,
         right("JOBS"),
         right("OK"),
         right("CHARGED"),

@@ -142,6 +142,7 @@ export const buildMemberView = (changes: Partial<MemberView> = {}): MemberView =
   defaultTier: "local-small",
   createdAtMs: NOON_MS,
   disabledAtMs: null,
+  erasedAtMs: null,
   ...changes,
 });
 
