@@ -139,6 +139,24 @@ test("an operator sees the members and makes a token with which a machine joins"
   await page.context().close();
 });
 
+test("an operator's phone shows all of it without moving sideways, and what went wrong", async () => {
+  const { page } = await open({ width: 390, height: 844 });
+  await signIn(page, coop.operatorKey);
+  await page.locator("#nodes-table tbody tr").nth(1).waitFor();
+  expect(
+    await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"),
+  ).toBe(0);
+  await page.context().setOffline(true);
+  await page
+    .getByRole("button", { name: /^Drain / })
+    .first()
+    .click();
+  await page.getByRole("alert").filter({ hasText: "The co-op does not answer" }).waitFor();
+  await picture(page, "operator-phone");
+  expect(await seriousFaults(page)).toEqual([]);
+  await page.context().close();
+});
+
 test("everything is reached by keyboard, and a key that does not serve is refused with its reason", async () => {
   const { page } = await open();
   await page.keyboard.press("Tab");

@@ -49,6 +49,7 @@ export async function pageDocument(facts: PageFacts): Promise<string> {
         <footer>
           <p><a href="/docs">HTTP interface</a> · <a href="/openapi.json">OpenAPI</a></p>
         </footer>
+        <p id="trouble" class="problem" role="alert"></p>
         <p id="said" class="visually-hidden" role="status" aria-live="polite"></p>
       </body>
     </html>`;

@@ -30,7 +30,7 @@ export interface LiveNode {
   readonly models: readonly LiveModel[];
   /** Budgets that its owner set, with the share of each that is left. */
   readonly budgets: readonly { readonly period: "day" | "month"; readonly leftShare: number }[];
-  /** It runs another agent than the server hands out. */
+  /** It runs another agent than the server hands out; not told of one that runs from its sources, which names no build. */
   readonly outdated: boolean;
 }
 
@@ -111,7 +111,7 @@ function liveNode(node: NodeView, rates: ReadonlyMap<string, number>, agentVersi
     outputRate: active.reduce((total, { job }) => total + (rates.get(job) ?? 0), 0),
     models: report.models.map((model) => liveModel(node, model)),
     budgets: budgetsOf(node),
-    outdated: agentVersion !== null && machine.agentVersion !== agentVersion,
+    outdated: agentVersion !== null && isOtherAgent(machine.agentVersion, agentVersion),
   };
 }
 
@@ -155,3 +155,7 @@ function budgetsOf({ report, budget }: NodeView): LiveNode["budgets"] {
       : [{ period, leftShare: Math.min(1, Math.max(0, left / limit)) }],
   );
 }
+
+/** @param running `0.1.0+1f3a9c2e`, or `0.1.0` from its sources, which are as new as whoever keeps them */
+const isOtherAgent = (running: string, handedOut: string): boolean =>
+  running !== handedOut && running !== handedOut.split("+")[0];

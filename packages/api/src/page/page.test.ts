@@ -77,6 +77,16 @@ describe("the page", () => {
     expect(text).not.toContain("<script>alert");
   });
 
+  test("marks agents of another build, and not those that run from their sources", async () => {
+    const text = async (version: string): Promise<string> => {
+      const agentPackage = { version, sha256, content };
+      const other = await createWorld({ replace: () => ({ agentPackage }) });
+      return (await other.app.request("/")).text();
+    };
+    expect(await text("0.1.0+1")).not.toContain("older agent");
+    expect(await text("0.2.0+1")).toContain("older agent");
+  });
+
   test("gives a member their own sections, and an operator the co-op's", async () => {
     const asked = async (key: string): Promise<string> =>
       (await world.app.request("/", { headers: { cookie: await cookieOf(key) } })).text();

@@ -15,8 +15,17 @@ export function find(kind, id) {
   return found instanceof kind ? found : null;
 }
 
-/** Says what went wrong, where nothing else would. @param {unknown} error */
-export const tell = (error) => say(error instanceof Error ? error.message : String(error));
+/** How long a trouble stays in sight after it was last met, ms. */
+const TROUBLE_MS = 10_000;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let forgetting;
+
+/** Says what went wrong, where nothing else would: to those who look and those who listen. @param {unknown} error */
+export function tell(error) {
+  show("trouble", error instanceof Error ? error.message : String(error));
+  clearTimeout(forgetting);
+  forgetting = setTimeout(() => show("trouble", ""), TROUBLE_MS);
+}
 
 /** Tells those who listen instead of looking. @param {string} text */
 export function say(text) {
@@ -57,7 +66,9 @@ export function element(name, attributes, ...children) {
  * @param {RequestInit} [options]
  */
 export async function ask(path, options) {
-  const answer = await fetch(path, options);
+  const answer = await fetch(path, options).catch((/** @type {unknown} */ cause) => {
+    throw new Error("The co-op does not answer. Is this device online?", { cause });
+  });
   if (answer.status === 401) location.reload();
   if (!answer.ok) throw new Error(await problemOf(answer));
   return answer.status === 204 ? null : await answer.json();

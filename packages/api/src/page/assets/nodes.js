@@ -48,7 +48,8 @@ function button(node, act, word) {
 /** @param {any} node @param {any} live @param {string | null} newest version of the agent that the server hands out */
 function row(node, live, newest) {
   const version = live?.machine.agentVersion ?? "";
-  const isOld = version !== "" && newest !== null && version !== newest;
+  // From its sources it names no build.
+  const isOld = version !== "" && newest !== null && version !== newest && version !== newest.split("+")[0];
   const drain =
     node.drainedAtMs === null ? button(node, "drain", "Drain") : button(node, "undrain", "Undrain");
   return element(
