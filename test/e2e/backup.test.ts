@@ -86,14 +86,19 @@ test("a damaged copy is refused and changes nothing; a stopped co-op is copied a
   const file = join(folder, "coop.tgz");
   const stopped = await run(["backup", "--stopped", file], { COOP_HOME: coop.home });
   expect(stopped.output).toContain("it can be read: 2 members");
+  const nowhere = join(folder, "none", "coop.tgz");
+  const unwritable = await run(["backup", "--stopped", nowhere], { COOP_HOME: coop.home });
+  expect(unwritable.code).toBe(1);
+  expect(unwritable.output).toContain(`${nowhere} cannot be written`);
   await truncate(file, Math.floor((await stat(file)).size / 2));
   const home = join(folder, "restored");
   const damaged = await run(["restore", file], { COOP_HOME: home });
-  expect(damaged.code).toBe(1);
+  expect(damaged.code).toBe(2);
+  expect(damaged.output).toContain("coop.tgz cannot be unpacked");
   await expect(stat(home)).rejects.toThrow("ENOENT");
   const other = join(folder, "other.txt");
   await writeFile(other, "no archive");
-  expect((await run(["restore", other], { COOP_HOME: home })).code).toBe(1);
+  expect((await run(["restore", other], { COOP_HOME: home })).code).toBe(2);
   expect((await run(["restore", join(folder, "none")], { COOP_HOME: home })).output).toContain(
     "There is no file",
   );

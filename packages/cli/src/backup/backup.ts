@@ -41,6 +41,7 @@ export async function backUp(
       "bad-input",
       `${home} is no co-op's folder. On the server's machine, COOP_HOME says where it is.`,
     );
+  const draft = await openDraft(file, options.nowMs);
   const work = await mkdtemp(join(tmpdir(), "coop-backup-"));
   try {
     const staged = join(work, "coop");
@@ -51,17 +52,10 @@ export async function backUp(
       if (existsSync(source)) await cp(source, join(staged, name), { recursive: true });
     }
     const { files } = await writeContents(staged, { madeAtMs: options.nowMs, withStore });
-    const draft = join(dirname(file), `.${options.nowMs}.coop-backup`);
-    // Nobody else reads it, from its first byte on.
-    await writeFile(draft, "", { mode: 0o600 });
     await run("tar", ["-czf", draft, "-C", work, "coop"], environment);
     output.line(`${plural(files.length, "file")} written; reading them again`);
-    try {
-      tellOf(await checkCopy(draft, join(work, "again"), environment), output);
-      await rename(draft, file);
-    } finally {
-      await rm(draft, { force: true });
-    }
+    tellOf(await checkCopy(draft, join(work, "again"), environment), output);
+    await rename(draft, file);
     output.line(`backup written to ${file}`);
     output.line("It holds the co-op's keys: keep it as you keep them. To use it: coop restore FILE");
     if (!withStore)
@@ -69,9 +63,27 @@ export async function backUp(
         "The store is kept elsewhere (REDIS_URL) and is NOT in it: copy it with its own tools, too.",
       );
   } finally {
+    await rm(draft, { force: true });
     await rm(work, { recursive: true, force: true });
   }
 }
+
+/** The file beside its final name that the copy is written to. Nobody else reads it, from its first byte on. */
+async function openDraft(file: string, nowMs: number): Promise<string> {
+  const draft = join(dirname(file), `.${nowMs}.coop-backup`);
+  try {
+    await writeFile(draft, "", { mode: 0o600 });
+  } catch (error) {
+    throw new CliError(
+      "file-unwritable",
+      `${file} cannot be written (${reason(error)}). Choose a folder that is there and yours.`,
+      error,
+    );
+  }
+  return draft;
+}
+
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Puts the store into the copy, in the form that Redis reads when it starts. Answers whether there is one here. */
 async function copyStore(home: string, staged: string, client: CoopClient | null): Promise<boolean> {
@@ -106,7 +118,13 @@ async function checkCopy(
   environment: Environment,
 ): Promise<{ readonly home: string; readonly check: HomeCheck | null; readonly madeAtMs: number }> {
   await mkdir(into, { mode: 0o700 });
-  await run("tar", ["-xzf", file, "-C", into], environment);
+  await run("tar", ["-xzf", file, "-C", into], environment).catch((error: unknown) => {
+    throw new CliError(
+      "bad-input",
+      `${file} cannot be unpacked: it is no backup of a co-op, or not a whole one. Nothing was changed. (${reason(error)})`,
+      error,
+    );
+  });
   const home = join(into, "coop");
   const { withStore, madeAtMs } = await verifyContents(home);
   if (!withStore) return { home, check: null, madeAtMs };
