@@ -51,6 +51,13 @@ test("operators look at the queue, and nobody else does", async () => {
   });
 });
 
+test("its address serves with a slash, too, and a file that is not there is just that", async () => {
+  const slashed = await ask("/admin/queues/");
+  expect([slashed.status, slashed.url]).toEqual([200, `${url}/admin/queues`]);
+  for (const path of ["%E0%A4%A", "..%2f..%2fpackage.json", "none.js"])
+    expect((await ask(`/admin/queues/static/${path}`)).status, path).toBe(404);
+});
+
 test("its page takes everything from this server", async () => {
   const page = await ask("/admin/queues");
   expect(page.headers.get("content-security-policy")).toMatch(/^default-src 'none';/);

@@ -145,7 +145,7 @@ const TYPES: Readonly<Record<string, string>> = {
 /** Files carry a hash in their names, so a browser may keep them. */
 async function asset(name: string): Promise<Response> {
   const folder = join(uiFolder(), "dist", "static");
-  const path = join(folder, decodeURIComponent(name));
+  const path = join(folder, name);
   const type = TYPES[extname(path)];
   if (type === undefined || !path.startsWith(folder + sep)) return new Response(null, { status: 404 });
   try {

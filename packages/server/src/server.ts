@@ -121,6 +121,7 @@ export async function startServer(
       })
     : null;
   api?.app.route(QUEUES_PATH, queueBoard(stores.queueView(), QUEUES_PATH));
+  api?.app.get(`${QUEUES_PATH}/`, (c) => c.redirect(QUEUES_PATH));
 
   const server = createAdaptorServer({
     fetch: (api?.app ?? createMonitoring(watched)).fetch,
