@@ -29,6 +29,7 @@ import {
   tooManyPending,
   tooManyRequests,
 } from "./limit-refusals.ts";
+import type { NextMonth } from "./limit-refusals.ts";
 import type { LimitsOf } from "./member-limits.ts";
 import { outputLimit } from "./output-limit.ts";
 import { ProblemError } from "./problem.ts";
@@ -63,8 +64,8 @@ export interface Admitted {
 
 /** What becomes known on the way, whatever the answer will be. */
 export interface Heard {
-  /** The job's id, before the store has it: an answer that gets lost can be looked up. */
-  job(job: JobId): void;
+  /** The job's id, before the store has it: an answer that gets lost can be looked up. Null: there is no job. */
+  job(job: JobId | null): void;
   /** Where the member stands after it. */
   left(left: LimitsLeft): void;
 }
@@ -112,12 +113,17 @@ export function createAdmission(deps: AdmissionDeps): Admission {
       followedUntilMs: submission.attachment === "attached" ? nowMs + deps.defaults.followForMs : null,
       nowMs,
     });
+    if (outcome.kind !== "admitted") heard.job(null);
     if (outcome.kind !== "revoked") {
       const standing =
         "standing" in outcome ? outcome.standing : standingOf(await readAccount(), limits.floorTokens);
       heard.left({ standing, requestsPerMinute: limits.requestsPerMinute, nowMs, monthEndsMs });
     }
-    const { job, repeated } = readOutcome(outcome, spec, monthEndsMs);
+    const { job, repeated } = readOutcome(outcome, spec, () => ({
+      atMs: monthEndsMs,
+      day: deps.calendar.dayOf(monthEndsMs),
+      timeZone: deps.calendar.timeZone,
+    }));
     heard.job(job);
     return { job, repeated, limitedBy: output.by };
   };
@@ -212,7 +218,7 @@ function impossible({ nodes }: Placement): ProblemError {
 function readOutcome(
   outcome: AdmitOutcome,
   spec: JobSpec,
-  monthEndsMs: number,
+  nextMonth: () => NextMonth,
 ): { readonly job: JobId; readonly repeated: boolean } {
   switch (outcome.kind) {
     case "admitted":
@@ -227,9 +233,9 @@ function readOutcome(
         repeat: false,
       });
     case "quota-exceeded":
-      throw quotaExceeded(outcome, spec, monthEndsMs);
+      throw quotaExceeded(outcome, spec, nextMonth());
     case "tier-quota-exceeded":
-      throw tierQuotaExceeded(outcome, spec, monthEndsMs);
+      throw tierQuotaExceeded(outcome, spec, nextMonth());
     case "too-many-at-once":
       throw tooManyAtOnce(outcome);
     case "too-many-requests":

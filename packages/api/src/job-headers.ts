@@ -11,7 +11,7 @@ export function setJobHeader(c: ApiContext, job: JobId): void {
 
 /** Headers of what admission finds out, on whatever answer follows. */
 export const admissionHeaders = (c: ApiContext): Heard => ({
-  job: (job) => setJobHeader(c, job),
+  job: (job) => (job === null ? c.header("x-coop-job", undefined) : setJobHeader(c, job)),
   left: (left) => {
     for (const [name, value] of Object.entries(limitHeaders(left))) c.header(name, value);
   },

@@ -7,6 +7,16 @@ import { ProblemError } from "./problem.ts";
 
 type Refused<K extends AdmitOutcome["kind"]> = Extract<AdmitOutcome, { kind: K }>;
 
+/** When tokens are counted anew. */
+export interface NextMonth {
+  /** Ms since the Unix epoch. */
+  readonly atMs: number;
+  /** Its first day where the co-op counts, `YYYY-MM-DD`. */
+  readonly day: string;
+  /** The co-op's, an IANA name. */
+  readonly timeZone: string;
+}
+
 /** When to ask again where a job that ends makes room, seconds. */
 const JOB_ENDS_S = 30;
 const ANY_JOB_ENDS_S = 5;
@@ -15,12 +25,12 @@ const ANY_JOB_ENDS_S = 5;
 export function quotaExceeded(
   { standing }: Refused<"quota-exceeded">,
   spec: JobSpec,
-  monthEndsMs: number,
+  nextMonth: NextMonth,
 ): ProblemError {
   const { limitTokens, creditTokens, usedTokens, heldTokens } = standing;
   const limit = limitTokens ?? 0;
   const credit = creditTokens > 0 ? `, ${creditTokens} of them credit` : "";
-  return tokensExceeded("quota_exceeded", spec, monthEndsMs, {
+  return tokensExceeded("quota_exceeded", spec, nextMonth, {
     limitTokens: limit,
     usedTokens,
     heldTokens,
@@ -32,9 +42,9 @@ export function quotaExceeded(
 export const tierQuotaExceeded = (
   { tier, limitTokens, usedTokens, heldTokens }: Refused<"tier-quota-exceeded">,
   spec: JobSpec,
-  monthEndsMs: number,
+  nextMonth: NextMonth,
 ): ProblemError =>
-  tokensExceeded("tier_quota_exceeded", spec, monthEndsMs, {
+  tokensExceeded("tier_quota_exceeded", spec, nextMonth, {
     limitTokens,
     usedTokens,
     heldTokens,
@@ -56,7 +66,7 @@ interface Exceeded {
 function tokensExceeded(
   code: string,
   spec: JobSpec,
-  monthEndsMs: number,
+  nextMonth: NextMonth,
   { limitTokens, usedTokens, heldTokens, of, remedy = "", param }: Exceeded,
 ): ProblemError {
   const needed = holdTokens(spec);
@@ -68,9 +78,9 @@ function tokensExceeded(
     message:
       `This may take ${needed} tokens (${spec.promptTokensMax} for the prompt, ${spec.maxOutputTokens} of output); ` +
       `${left} of ${of} are left (${usedTokens} used, ${heldTokens} held by jobs under way). ` +
-      advice({ mayPass, needed, limitTokens }, monthEndsMs) +
+      advice({ mayPass, needed, limitTokens }, nextMonth) +
       remedy,
-    retryAfterS: mayPass ? JOB_ENDS_S : (monthEndsMs - spec.submittedAtMs) / 1000,
+    retryAfterS: mayPass ? JOB_ENDS_S : (nextMonth.atMs - spec.submittedAtMs) / 1000,
     ...(!mayPass && { repeat: false as const }),
   });
 }
@@ -81,12 +91,12 @@ function advice(
     needed,
     limitTokens,
   }: { readonly mayPass: boolean; readonly needed: number; readonly limitTokens: number },
-  monthEndsMs: number,
+  nextMonth: NextMonth,
 ): string {
   if (mayPass) return "Wait for jobs to finish, or set a lower max_tokens.";
   if (limitTokens === 0) return "A limit of 0 has room for nothing: `coop quota` says why; ask an operator.";
   if (needed > limitTokens) return "Set a lower max_tokens: no month has room for this.";
-  return `Set a lower max_tokens, or wait for the next month, which begins ${new Date(monthEndsMs).toISOString()}.`;
+  return `Set a lower max_tokens, or wait for the next month, which begins on ${nextMonth.day} in ${nextMonth.timeZone} (${new Date(nextMonth.atMs).toISOString()}).`;
 }
 
 export const tooManyAtOnce = ({ limit, unfinished }: Refused<"too-many-at-once">): ProblemError =>

@@ -18,5 +18,6 @@ export async function memberQuota(
   const nowMs = clock.now();
   const month = calendar.monthOf(nowMs);
   const [limits, account] = await Promise.all([limitsOf(member), accounting.account(member.id, month)]);
-  return quotaView({ member, limits, account, month, monthEndsMs: calendar.monthEndsMs(nowMs) });
+  const { timeZone } = calendar;
+  return quotaView({ member, limits, account, month, monthEndsMs: calendar.monthEndsMs(nowMs), timeZone });
 }

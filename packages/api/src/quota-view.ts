@@ -11,10 +11,11 @@ export interface QuotaFacts {
   readonly month: string;
   /** When the next month begins, ms since the Unix epoch. */
   readonly monthEndsMs: number;
+  readonly timeZone: string;
 }
 
 /** A member's month as the member and operators see it. Pure: no I/O. */
-export function quotaView({ member, limits, account, month, monthEndsMs }: QuotaFacts): QuotaView {
+export function quotaView({ member, limits, account, month, monthEndsMs, timeZone }: QuotaFacts): QuotaView {
   const { creditTokens, usedTokens, heldTokens, unfinishedJobs } = account;
   const limitTokens = limitWithCredit(limits.floorTokens, creditTokens);
   return {
@@ -30,6 +31,7 @@ export function quotaView({ member, limits, account, month, monthEndsMs }: Quota
     heldTokens,
     leftTokens: tokensLeft(limitTokens, account),
     resetsAtMs: monthEndsMs,
+    timeZone,
     tiers: tierRows(limits, account),
     jobsAtOnce: { limit: limits.jobsAtOnce, unfinished: unfinishedJobs },
     requestsPerMinute: limits.requestsPerMinute,

@@ -85,6 +85,7 @@ describe("the month", () => {
       creditTokens: 0,
       source: { kind: "equal-share", capacityTokens: 1_500_000, shareOfCapacity: 0.9, members: 3 },
       resetsAtMs: Date.UTC(2026, 2, 31, 22),
+      timeZone: "Europe/Stockholm",
     });
     await world.deps.members.disableMember(world.bob.member.id, world.clock.now());
     expect(await quotaOf(world.ada.key)).toMatchObject({ limitTokens: 675_000, source: { members: 2 } });
@@ -262,6 +263,23 @@ describe("over a limit", () => {
     });
     expect(response.headers.get("x-should-retry")).toBe("false");
     expect(await problemOf(response)).toMatchObject({ status: 429, code: "quota_exceeded" });
+  });
+
+  test("names no job, since none was made, and the next month as the co-op counts it", async () => {
+    world.answerWith("one");
+    const taken = await asBob({ max_tokens: 1_000 });
+    expect(taken.headers.get("x-coop-job")).toMatch(/^job_/);
+    await limitBob({ tokensPerMonth: { kind: "tokens", tokens: 1_210 } });
+    for (const changes of [{}, { stream: true }]) {
+      const response = await asBob({ max_tokens: 1_080, ...changes });
+      expect([response.status, response.headers.get("x-coop-job")]).toEqual([429, null]);
+      const { timeZone } = world.deps.settings;
+      expect((await problemOf(response)).message).toContain(`on 2026-04-01 in ${timeZone} (2026-03-31T22:00`);
+    }
+    await limitBob({ requestsPerMinute: 1 });
+    const answers = [await asBob(), await asBob()];
+    expect(answers.at(-1)?.status).toBe(429);
+    expect(answers.at(-1)?.headers.get("x-coop-job")).toBeNull();
   });
 
   test("of a tier: names it, and another tier has room", async () => {

@@ -81,6 +81,10 @@ export const plural = (amount: number, one: string): string =>
 export const timeOfDay = (atMs: number): string => new Date(atMs).toLocaleTimeString("sv-SE");
 
 /** Date and minute of a moment, in the user's own time zone. */
-export const moment = (atMs: number): string => new Date(atMs).toLocaleString("sv-SE").slice(0, 16);
+export const moment = (atMs: number): string => momentIn(atMs);
+
+/** Date and minute of a moment. @param timeZone IANA name; undefined: the user's own */
+export const momentIn = (atMs: number, timeZone?: string): string =>
+  new Date(atMs).toLocaleString("sv-SE", { timeZone }).slice(0, 16);
 
 export const GIB = 2 ** 30;

@@ -2,6 +2,8 @@ import { OperationalError } from "./operational-error.ts";
 
 /** Days and months in one time zone, whatever summer time does there. Pure: no I/O. */
 export interface Calendar {
+  /** IANA name. */
+  readonly timeZone: string;
   /** The day of an instant, `YYYY-MM-DD`. */
   dayOf(atMs: number): string;
   /** The month of an instant, `YYYY-MM`. */
@@ -40,6 +42,7 @@ export function createCalendar(timeZone: string): Calendar {
   const minuteOf = (atMs: number): number => Math.floor(atMs / MINUTE_MS);
 
   return {
+    timeZone,
     dayOf: (atMs) => dayOfMinute(minuteOf(atMs)),
     monthOf: (atMs) => monthOfMinute(minuteOf(atMs)),
     dayEndsMs: endOf(dayOfMinute, BEYOND_A_DAY),

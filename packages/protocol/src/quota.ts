@@ -53,6 +53,8 @@ export const quotaSchema = z.object({
   leftTokens: tokens.nullable(),
   /** When the next month begins, ms since the Unix epoch. */
   resetsAtMs: ms,
+  /** The co-op's, whose months count: an IANA name. */
+  timeZone: z.string(),
   /** Tokens of jobs that ask for a tier: of each tier that has a cap or was asked for. */
   tiers: z.array(
     z.object({

@@ -2,7 +2,6 @@ import type { QuotaView } from "@coop/protocol";
 import { describe, expect, it } from "vitest";
 import { createClient } from "../client.ts";
 import { hintsFor } from "../invocation.ts";
-import { moment } from "../output.ts";
 import { buildMemberView, buildQuota } from "../testing/builders.ts";
 import { captureOutput } from "../testing/captured-output.ts";
 import { problem, startScriptedCoop } from "../testing/scripted-coop.ts";
@@ -60,7 +59,7 @@ const used: Partial<QuotaView> = {
 describe("quota", () => {
   it("shows what is used and left by tier, and where the limit comes from", () => {
     expect(quotaLines(buildQuota(used))).toEqual([
-      `maja (mem_maja), 2026-03; the next month begins ${moment(Date.UTC(2026, 3, 1))}`,
+      `maja (mem_maja), 2026-03; the next month begins 2026-04-01 00:00 (Europe/Stockholm)`,
       "",
       "TOKENS          USED    HELD      LEFT      LIMIT",
       "all          600,000  60,000   540,000  1,200,000  ██████████▒░░░░░░░░░ 55 %",

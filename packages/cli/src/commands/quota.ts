@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { grantViewSchema, memberDetailSchema, quotaSchema } from "@coop/protocol";
 import type { QuotaSourceView, QuotaView } from "@coop/protocol";
-import { bar, count, moment, plural, renderTable } from "../output.ts";
+import { bar, count, moment, momentIn, plural, renderTable } from "../output.ts";
 import type { CommandContext } from "./context.ts";
 
 /** Shows the month of the caller or, to operators, of another. @param wanted id or name; null: the caller */
@@ -53,7 +53,17 @@ export async function grantCredit(
 
 /** A month for people: what is used and left by tier, with bars, and where the limits come from. */
 export function quotaLines(quota: QuotaView): string[] {
-  const { memberName, member, month, resetsAtMs, jobsAtOnce, requestsPerMinute, weight, defaultTier } = quota;
+  const {
+    memberName,
+    member,
+    month,
+    resetsAtMs,
+    timeZone,
+    jobsAtOnce,
+    requestsPerMinute,
+    weight,
+    defaultTier,
+  } = quota;
   const rows = [{ ...quota, tier: "all" }, ...quota.tiers].map(
     ({ tier, usedTokens, heldTokens, leftTokens, limitTokens }) => [
       tier,
@@ -66,7 +76,7 @@ export function quotaLines(quota: QuotaView): string[] {
   );
   const { limit, unfinished } = jobsAtOnce;
   return [
-    `${memberName} (${member}), ${month}; the next month begins ${moment(resetsAtMs)}`,
+    `${memberName} (${member}), ${month}; the next month begins ${momentIn(resetsAtMs, timeZone)} (${timeZone})`,
     "",
     ...renderTable(
       [
