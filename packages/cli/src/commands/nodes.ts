@@ -92,4 +92,15 @@ export async function inviteNode(
   output.line(`  ${invitation.command}`);
   output.line();
   output.line("The token serves once.");
+  if (servesThisMachineOnly(invitation.command)) {
+    output.line("Only the server's own machine reaches that address. For others, start the server with");
+    output.line('COOP_LISTEN and COOP_PUBLIC_URL: the README says how, below "Others than yourself".');
+  }
 }
+
+/** Whether what the line fetches comes from a loopback address. */
+const servesThisMachineOnly = (command: string): boolean => {
+  const address = /\bhttps?:\/\/\S+/.exec(command)?.[0];
+  const host = address === undefined ? "" : (URL.parse(address)?.hostname ?? "");
+  return host === "localhost" || host === "[::1]" || host.startsWith("127.");
+};
