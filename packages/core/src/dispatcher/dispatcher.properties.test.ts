@@ -51,7 +51,7 @@ const TIER_OF: Readonly<Record<string, number>> = {
 type Step =
   | {
       readonly kind: "submit";
-      readonly changes: Partial<JobSpec>;
+      readonly changes: Partial<JobSpec> & { readonly deadlineInMs: number };
       readonly excluded: NodeId[];
       readonly delayMs: number;
     }
@@ -99,7 +99,7 @@ const anyReport: fc.Arbitrary<NodeReport> = fc
     }),
   );
 
-const anySpec: fc.Arbitrary<Partial<JobSpec>> = fc.record({
+const anySpec: fc.Arbitrary<Partial<JobSpec> & { readonly deadlineInMs: number }> = fc.record({
   member: fc.constantFrom(...MEMBERS),
   weight: fc.constantFrom(1, 2),
   endpoint: fc.constantFrom("chat", "chat", "chat", "embeddings"),
@@ -113,6 +113,7 @@ const anySpec: fc.Arbitrary<Partial<JobSpec>> = fc.record({
   promptTokensMax: fc.integer({ min: 12_000, max: 14_000 }),
   maxOutputTokens: fc.integer({ min: 1, max: 2_000 }),
   band: fc.constantFrom("interactive", "batch"),
+  deadlineInMs: fc.constantFrom(1_000, 15_000, 30_000, 86_400_000),
 });
 
 const pick = fc.nat(50);
@@ -171,10 +172,12 @@ function createWorld() {
     switch (step.kind) {
       case "submit": {
         jobs += 1;
+        const { deadlineInMs, ...changes } = step.changes;
         const spec = buildJobSpec({
-          ...step.changes,
+          ...changes,
           id: asJobId(`job_${jobs}`),
           submittedAtMs: clock.now(),
+          deadlineMs: clock.now() + deadlineInMs,
         });
         const dueMs = step.delayMs === 0 ? 0 : clock.now() + step.delayMs;
         pending.set(spec.id, { spec, excluded: step.excluded, dueMs });
@@ -425,7 +428,7 @@ describe("whatever happens", () => {
       maxLength: 80,
     });
     fc.assert(
-      fc.property(sizes, sizes, fc.constantFrom(1, 3), (ofAda, ofBo, weightOfAda) => {
+      fc.property(sizes, sizes, fc.constantFrom(1, 3), fc.boolean(), (ofAda, ofBo, weightOfAda, hurries) => {
         const clock = createManualClock();
         const dispatcher = createDispatcher({ clock });
         dispatcher.step(buildNodeJoined({ report: buildNodeReport({ slots: 1 }) }));
@@ -444,8 +447,16 @@ describe("whatever happens", () => {
           for (const [index, { prompt, output }] of jobs.entries()) {
             assert(member !== undefined, "there are two members");
             const weight = member === MEMBERS[0] ? weightOfAda : 1;
+            const isShort = hurries && member === MEMBERS[0];
             const id = asJobId(`job_${member}_${index}`);
-            const spec = buildJobSpec({ id, member, weight, promptTokens: prompt, maxOutputTokens: 2_000 });
+            const spec = buildJobSpec({
+              id,
+              member,
+              weight,
+              promptTokens: prompt,
+              maxOutputTokens: 2_000,
+              deadlineMs: clock.now() + (isShort ? 40_000 : 86_400_000),
+            });
             outputs.set(id, output);
             largestS = Math.max(largestS, referenceSeconds(buildModelCapacity(), prompt, 2_000) / weight);
             const [effect] = dispatcher.step({

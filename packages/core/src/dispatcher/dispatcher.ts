@@ -30,6 +30,7 @@ import { createPendingJobs } from "./pending-jobs.ts";
 import { createPrefixes } from "./prefixes.ts";
 import { runRound } from "./round.ts";
 import type { PassView, RoundState } from "./round.ts";
+import { createUrgentLane } from "./urgency.ts";
 import { speedsOf, usableBy } from "./usable.ts";
 import type { UsableModels } from "./usable.ts";
 import type { MemoryWish } from "./warm-up.ts";
@@ -66,6 +67,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
   const counters = createFairCounters();
   const outputs = createOutputLengths();
   const prefixes = createPrefixes();
+  const urgentLane = createUrgentLane();
   const pending = createPendingJobs({
     counters,
     outputs,
@@ -115,6 +117,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
     counters,
     outputs,
     prefixes,
+    urgentLane,
     usableBy: usable,
     kinds: pending.kinds,
     fleet: () => fleet,
@@ -315,6 +318,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       const inPassing = view.turnOf(candidate, node) === "passing";
       pending.started(job, node);
       counters.started(candidate.referenceS, inPassing);
+      urgentLane.started(candidate.referenceS, candidate.urgent);
       begin(spec, node, model, { startedAtMs: nowMs, outputTokens: 0, holdsTokens: true });
       const tier = node.tiers[model] ?? "edge";
       effects.push({ kind: "assign", spec, node: node.identity.id, model, tier, placement });

@@ -85,7 +85,7 @@ const turnsAt = (state: RoundState, candidate: RoundCandidate, view: PassView): 
   candidate.options.map(({ node }) => view.turnOf(candidate, state.nodeAt(node)));
 
 function whyInOrder(job: PendingJob, turns: readonly Turn[], ahead: number): string {
-  if (turns.includes("its-turn")) return `at least ${ahead} smaller or older jobs go first`;
+  if (turns.includes("its-turn")) return `at least ${ahead} smaller, older or more urgent jobs go first`;
   return turns.includes("owner-first") && !turns.includes("fair-order")
     ? "the nodes that could serve it are kept for jobs of their owners"
     : fairOrder(job);

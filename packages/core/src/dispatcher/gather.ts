@@ -9,6 +9,7 @@ import { aloneS } from "../placement/virtual-node.ts";
 import type { MemberId, NodeId } from "../terms.ts";
 import { firstOf } from "./heap.ts";
 import type { Heap } from "./heap.ts";
+import { urgentJobs } from "./job-kind.ts";
 import type { JobKind } from "./job-kind.ts";
 import type { OutputLengths } from "./output-lengths.ts";
 import type { OwnerFirst } from "./owner-first.ts";
@@ -18,6 +19,7 @@ import type { Prefixes } from "./prefixes.ts";
 import { turnsOf } from "./turns.ts";
 import type { Turns } from "./turns.ts";
 import { worthWeighing } from "./usable.ts";
+import type { UrgentLane } from "./urgency.ts";
 import type { UsableModel, UsableModels } from "./usable.ts";
 
 /** The jobs that one pass looks at, each with its options, and who may use which node. */
@@ -37,6 +39,8 @@ export interface RoundCandidate extends Candidate {
   /** What it will be charged, about: weighted reference-seconds. */
   readonly referenceS: number;
   readonly job: PendingJob;
+  /** Goes before others of its standing, for its deadline. */
+  readonly urgent: boolean;
   /** Nodes that are refused for earlier failures: none when no other node could serve the job. */
   readonly excludedNodes: readonly NodeId[];
 }
@@ -47,6 +51,8 @@ export interface GatherDeps {
   readonly prefixes: Prefixes;
   readonly usableBy: (kind: JobKind) => UsableModels;
   readonly ownerFirst: OwnerFirst;
+  readonly urgentLane: UrgentLane;
+  readonly nowMs: number;
 }
 
 interface OpenKind {
@@ -81,6 +87,7 @@ const RANKS: readonly Rank[] = ["promoted", "inside", "outside"];
 interface Admitted {
   readonly job: PendingJob;
   readonly rank: Rank;
+  readonly urgent: boolean;
   /** Its member could start it on a node of their own. */
   readonly ofOwner: boolean;
   readonly kind: OpenKind;
@@ -93,11 +100,13 @@ interface Admitted {
 const SOMEWHERE_MAX = 16;
 /** Small jobs of one kind that are looked at for the passing lane. */
 const PASSING_JOBS_MAX = 8;
+/** Urgent jobs of one kind that are looked at. */
+const URGENT_JOBS_MAX = 16;
 /** The order counts sizes this much, for jobs of one kind. */
 const ROUGH_EXPONENT = 0.7;
 
 /**
- * At most `depth` jobs that the fair order admits, small ones first: those overtaken too often, then by `keyOf`; and
+ * At most `depth` jobs that the fair order admits: those overtaken too often, then urgent ones, then by `keyOf`; and
  * those that owners could start on their own nodes.
  */
 export function gather(
@@ -126,14 +135,15 @@ export function gather(
   const unservable: PendingJob[] = [];
   const keyed: { readonly candidate: RoundCandidate; readonly rank: number; readonly key: number }[] = [];
   const ofOwners = new Set<RoundCandidate>();
-  for (const { job, rank, ofOwner, kind, worth } of nearest) {
-    const candidate = isWithin(job, kind.limits)
+  for (const { job, rank, urgent, ofOwner, kind, worth } of nearest) {
+    const found = isWithin(job, kind.limits)
       ? candidateOf(job, kind.usable, withOwn(worth, job, kind, deps), deps)
       : null;
-    if (candidate === null) {
+    if (found === null) {
       unservable.push(job);
       continue;
     }
+    const candidate = urgent ? { ...found, urgent } : found;
     const isOutside = rank === "outside" || rank === "out";
     const passes =
       isOutside && candidate.referenceS <= deps.counters.passingS() && !turns.floods(job.spec.member);
@@ -142,13 +152,19 @@ export function gather(
     if (turn !== "out" && ofOwner) ofOwners.add(candidate);
   }
   const candidates = keyed
-    .sort((one, other) => one.rank - other.rank || one.key - other.key)
+    .sort(
+      (one, other) =>
+        one.rank - other.rank || urgentFirst(one.candidate, other.candidate) || one.key - other.key,
+    )
     .map(({ candidate }) => candidate);
   const owners = candidates.filter((candidate) => ofOwners.has(candidate));
   let ready = 0;
   for (const { kind } of open) ready += kind.byAge.size();
   return { candidates, owners, unservable, leftOut: ready > candidates.length, turns };
 }
+
+const urgentFirst = (one: RoundCandidate, other: RoundCandidate): number =>
+  Number(other.urgent) - Number(one.urgent);
 
 /** In a large fleet the nodes worth weighing may leave out a member's own, and the one of the conversation's last turn. */
 function withOwn(
@@ -193,6 +209,14 @@ function admitted(
   const jobs = new Set([...firstOf(everywhere, depth, smallerFirst), ...outside, ...out]);
   const oldest = kind.overtakes >= OVERTAKES_MAX ? kind.byAge.first() : undefined;
   if (oldest !== undefined && isAdmitted(oldest.spec.member) !== "nowhere") jobs.add(oldest);
+  const urgent = new Set<PendingJob>();
+  for (const job of deps.urgentLane.isOpen() ? urgentJobs(kind, URGENT_JOBS_MAX, deps.nowMs) : []) {
+    const where = isAdmitted(job.spec.member);
+    if (where === "nowhere") continue;
+    urgent.add(job);
+    jobs.add(job);
+    if (where === "somewhere") outside.add(job);
+  }
   const ofOwners = new Set(deps.ownerFirst.jobsOf(kind));
   for (const job of ofOwners) if (!jobs.has(job) || out.has(job)) outside.add(job);
   for (const job of ofOwners) jobs.add(job);
@@ -201,8 +225,9 @@ function admitted(
   return Array.from(jobs, (job) => {
     const rank = job === oldest ? "promoted" : outside.has(job) ? "outside" : out.has(job) ? "out" : "inside";
     const ofOwner = ofOwners.has(job);
-    const roughKey = rank === "promoted" || ofOwner ? -Infinity : keyPerSize * job.size ** ROUGH_EXPONENT;
-    return { job, rank, ofOwner, kind: open, worth, roughKey };
+    const goesAhead = rank === "promoted" || ofOwner || urgent.has(job);
+    const roughKey = goesAhead ? -Infinity : keyPerSize * job.size ** ROUGH_EXPONENT;
+    return { job, rank, urgent: urgent.has(job), ofOwner, kind: open, worth, roughKey };
   });
 }
 
@@ -290,6 +315,7 @@ export function candidateOf(
     referenceS: referenceS / spec.weight,
     spec,
     job,
+    urgent: false,
     excludedNodes,
     kind: job.kind.key,
     weight: weightOf(spec),

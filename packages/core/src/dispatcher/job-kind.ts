@@ -3,12 +3,13 @@ import type { JobSpec } from "../job/job.ts";
 import { kindRefusals, ownerRefusals } from "../placement/feasible.ts";
 import type { MemberId } from "../terms.ts";
 import type { FleetNode } from "./fleet.ts";
-import { createHeap } from "./heap.ts";
+import { createHeap, firstOf } from "./heap.ts";
 import type { Heap } from "./heap.ts";
-import { olderFirst, smallerFirst } from "./pending-job.ts";
+import { mostUrgentFirst, olderFirst, smallerFirst } from "./pending-job.ts";
 import type { PendingJob } from "./pending-job.ts";
 import { createShares } from "./shares.ts";
 import type { Shares } from "./shares.ts";
+import { isUrgent } from "./urgency.ts";
 import type { UsableModels } from "./usable.ts";
 
 /**
@@ -23,6 +24,8 @@ export interface JobKind {
   readonly byMember: Map<MemberId, Heap<PendingJob>>;
   /** Ready jobs, oldest first. */
   readonly byAge: Heap<PendingJob>;
+  /** Ready jobs that may still meet their deadlines, those first that must start earliest. */
+  readonly byUrgency: Heap<PendingJob>;
   /** Jobs that no open node can serve now; those that need least of a token budget first. */
   readonly parked: Heap<PendingJob>;
   /** When the parked were last looked at, and the fleet's state of change then. */
@@ -56,6 +59,7 @@ export function createJobKind(spec: JobSpec): JobKind {
     isOwn: spec.privacy === "own",
     byMember: new Map(),
     byAge: createHeap(olderFirst),
+    byUrgency: createHeap(mostUrgentFirst),
     parked: createHeap((one, other) => one.holdTokens < other.holdTokens),
     lookedAtMs: 0,
     lookedAtChange: 0,
@@ -90,7 +94,12 @@ export function makeReady(job: PendingJob): void {
   const { kind, spec } = job;
   const heap = kind.byMember.get(spec.member) ?? createHeap(smallerFirst);
   kind.byMember.set(spec.member, heap);
-  job.place = { state: "ready", bySize: heap.push(job), byAge: kind.byAge.push(job) };
+  job.place = {
+    state: "ready",
+    bySize: heap.push(job),
+    byAge: kind.byAge.push(job),
+    byUrgency: kind.byUrgency.push(job),
+  };
 }
 
 /** Takes a ready or parked job out of its kind. */
@@ -100,6 +109,7 @@ export function takeOut(job: PendingJob): void {
   if (place.state === "ready") {
     if (kind.byAge.first() === job) kind.overtakes = 0;
     kind.byAge.remove(place.byAge);
+    kind.byUrgency.remove(place.byUrgency);
     const heap = kind.byMember.get(job.spec.member);
     heap?.remove(place.bySize);
     if (heap?.size() === 0) kind.byMember.delete(job.spec.member);
@@ -119,4 +129,16 @@ export function unpark(jobs: Iterable<PendingJob>): void {
     takeOut(job);
     makeReady(job);
   }
+}
+
+/** Ready jobs of a kind that their deadlines make urgent, at most `limit`; those that are too late are forgotten. */
+export function urgentJobs(kind: JobKind, limit: number, nowMs: number): readonly PendingJob[] {
+  for (
+    let job = kind.byUrgency.first();
+    job !== undefined && job.urgency.latestStartMs < nowMs;
+    job = kind.byUrgency.first()
+  ) {
+    if (job.place.state === "ready") kind.byUrgency.remove(job.place.byUrgency);
+  }
+  return firstOf([kind.byUrgency], limit, mostUrgentFirst).filter(({ urgency }) => isUrgent(urgency, nowMs));
 }

@@ -221,6 +221,7 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(
           promptTokens: fc.constantFrom(10, 800, 9_000, 15_000),
           promptTokensMax: fc.constantFrom(16_000),
           maxOutputTokens: fc.constantFrom(20, 1_000, 4_000),
+          deadlineMs: fc.constantFrom(1_000, 15_000, 300_000).map((inMs) => createManualClock().now() + inMs),
         }),
       }),
     },

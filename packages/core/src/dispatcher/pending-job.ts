@@ -1,3 +1,4 @@
+import { decodeStepMs, prefillMs } from "../capacity/decode.ts";
 import { holdTokens } from "../job/job.ts";
 import type { JobSpec } from "../job/job.ts";
 import { referenceSeconds } from "../fairness/reference.ts";
@@ -7,6 +8,8 @@ import { contextTokensOf } from "../placement/feasible.ts";
 import { weightOf } from "../placement/plan-node.ts";
 import type { HeapEntry } from "./heap.ts";
 import type { JobKind } from "./job-kind.ts";
+import { urgencyOf } from "./urgency.ts";
+import type { Urgency } from "./urgency.ts";
 
 /** A job that waits. */
 export interface PendingJob {
@@ -22,6 +25,7 @@ export interface PendingJob {
   readonly referenceS: number;
   readonly holdTokens: number;
   readonly contextTokens: number;
+  readonly urgency: Urgency;
   place: PendingPlace;
 }
 
@@ -30,7 +34,12 @@ export interface PendingJob {
  * it, though its kind is served; looked at again when the fleet changes and now and then.
  */
 export type PendingPlace =
-  | { readonly state: "ready"; readonly bySize: HeapEntry<PendingJob>; readonly byAge: HeapEntry<PendingJob> }
+  | {
+      readonly state: "ready";
+      readonly bySize: HeapEntry<PendingJob>;
+      readonly byAge: HeapEntry<PendingJob>;
+      readonly byUrgency: HeapEntry<PendingJob>;
+    }
   | { readonly state: "backing-off"; readonly entry: HeapEntry<PendingJob> }
   | { readonly state: "parked"; readonly entry: HeapEntry<PendingJob> }
   | { readonly state: "out" };
@@ -47,18 +56,25 @@ export function createPendingJob(
   },
   arrival: number,
   meanOutputTokens: number,
-  capacity: ModelCapacity | null,
+  capacities: { readonly first: ModelCapacity | null; readonly fastest: ModelCapacity | null },
 ): PendingJob {
   const { spec } = waiting;
+  const { first, fastest } = capacities;
   const outputTokens = Math.min(spec.maxOutputTokens, meanOutputTokens);
   return {
     ...waiting,
     arrival,
     size: (spec.promptTokens * PROMPT_TOKEN_SHARE + outputTokens) / weightOf(spec),
     referenceS:
-      capacity === null ? 0 : weightOf(spec) * referenceSeconds(capacity, spec.promptTokens, outputTokens),
+      first === null ? 0 : weightOf(spec) * referenceSeconds(first, spec.promptTokens, outputTokens),
     holdTokens: holdTokens(spec),
     contextTokens: contextTokensOf(spec),
+    urgency: urgencyOf(
+      spec.deadlineMs,
+      fastest === null
+        ? 0
+        : prefillMs(fastest, spec.promptTokens) + outputTokens * decodeStepMs(fastest, spec.promptTokens, 1),
+    ),
     place: { state: "out" },
   };
 }
@@ -71,3 +87,9 @@ export const olderFirst = (one: PendingJob, other: PendingJob): boolean =>
   one.spec.submittedAtMs === other.spec.submittedAtMs
     ? one.arrival < other.arrival
     : one.spec.submittedAtMs < other.spec.submittedAtMs;
+
+/** Those that must start earliest to meet their deadlines first. */
+export const mostUrgentFirst = (one: PendingJob, other: PendingJob): boolean =>
+  one.urgency.latestStartMs === other.urgency.latestStartMs
+    ? one.arrival < other.arrival
+    : one.urgency.latestStartMs < other.urgency.latestStartMs;

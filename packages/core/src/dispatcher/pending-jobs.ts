@@ -1,6 +1,6 @@
 import type { FairCounters } from "../fairness/counters.ts";
 import type { JobSpec } from "../job/job.ts";
-import type { TierQueue } from "../fleet/node.ts";
+import type { ModelCapacity, TierQueue } from "../fleet/node.ts";
 import type { JobId, NodeId, Tier } from "../terms.ts";
 import type { FleetNode } from "./fleet.ts";
 import { createHeap } from "./heap.ts";
@@ -10,7 +10,7 @@ import type { JobKind } from "./job-kind.ts";
 import type { OutputLengths } from "./output-lengths.ts";
 import { createPendingJob, olderFirst } from "./pending-job.ts";
 import type { PendingJob } from "./pending-job.ts";
-import type { UsableModels } from "./usable.ts";
+import type { UsableModel, UsableModels } from "./usable.ts";
 
 /** Every job that waits, by kind; changed in place, and fit for a hundred thousand. */
 export interface PendingJobs {
@@ -42,6 +42,9 @@ const queueOf = (waiting: Heap<PendingJob>): TierQueue => ({
   jobs: waiting.size(),
   oldestMs: waiting.first()?.spec.submittedAtMs ?? null,
 });
+
+const capacityOf = (model: UsableModel | null | undefined): ModelCapacity | null =>
+  model?.node.report.models[model.index]?.capacity ?? null;
 
 /** Kinds without jobs are kept, for what was learned of them, up to this many. */
 const KINDS_MAX = 1_000;
@@ -104,13 +107,11 @@ export function createPendingJobs(deps: {
       arrivals += 1;
       const meanTokens = deps.outputs.meansFor(spec)("");
       const kind = kindOf(spec);
-      const first = deps.usableBy(kind).models[0];
-      const job = createPendingJob(
-        { spec, kind, excludedNodes, notBeforeMs },
-        arrivals,
-        meanTokens,
-        first?.node.report.models[first.index]?.capacity ?? null,
-      );
+      const { models, fastest } = deps.usableBy(kind);
+      const job = createPendingJob({ spec, kind, excludedNodes, notBeforeMs }, arrivals, meanTokens, {
+        first: capacityOf(models[0]),
+        fastest: capacityOf(fastest),
+      });
       jobs.set(spec.id, { job, queued: byTier[spec.askedTier].push(job) });
       if (notBeforeMs > nowMs) job.place = { state: "backing-off", entry: backingOff.push(job) };
       else enter(job, nowMs);

@@ -25,7 +25,7 @@ import type { Turns } from "./turns.ts";
  * R3. A job that no open node can serve is parked, so that it holds back neither a pass nor the fair order.
  */
 
-export interface RoundState extends Omit<GatherDeps, "ownerFirst"> {
+export interface RoundState extends Omit<GatherDeps, "ownerFirst" | "nowMs"> {
   readonly kinds: ReadonlyMap<string, JobKind>;
   readonly fleet: () => readonly FleetNode[];
   readonly nodeAt: (index: number) => FleetNode;
@@ -113,7 +113,7 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
     ownedBy: state.ownedBy,
     nowMs,
   });
-  const gathering = gather(state.kinds.values(), depth, pass.key, { ...state, ownerFirst });
+  const gathering = gather(state.kinds.values(), depth, pass.key, { ...state, ownerFirst, nowMs });
   const turnOf = ({ spec: { member }, referenceS }: RoundCandidate, node: FleetNode): Turn => {
     if (node.identity.owner === member) return "its-turn";
     if (ownerFirst.isKeptFrom(member, node)) return "owner-first";

@@ -21,6 +21,8 @@ export interface UsableModels {
   readonly claimClasses: readonly number[];
   /** The fastest for an ordinary job first, as of `rankedAtMs`; in the fleet's order while that is small. */
   readonly models: readonly UsableModel[];
+  /** The one that takes least for an ordinary job, loading counted; null when there is none. */
+  readonly fastest: UsableModel | null;
   /** The longest context: no job of the kind can exceed it. */
   readonly mostContextTokens: number;
   readonly rankedAtMs: number;
@@ -35,9 +37,14 @@ const BEST_FULL = 8;
 const RANKING_PROMPT_TOKENS = 1_000;
 const RANKING_OUTPUT_TOKENS = 200;
 
+interface Ranked {
+  readonly model: UsableModel;
+  readonly aloneMs: number;
+}
+
 export function usableBy(kind: JobKind, fleet: Iterable<FleetNode>, nowMs: number): UsableModels {
   const nodes: FleetNode[] = [];
-  const ranked: { readonly model: UsableModel; readonly aloneMs: number }[] = [];
+  const ranked: Ranked[] = [];
   const claimClasses = new Set<number>();
   let mostContextTokens = 0;
   let hasUnbudgeted = false;
@@ -62,9 +69,16 @@ export function usableBy(kind: JobKind, fleet: Iterable<FleetNode>, nowMs: numbe
     hasUnbudgeted,
     claimClasses: [...claimClasses],
     models: ranked.map(({ model }) => model),
+    fastest: fastestOf(ranked),
     mostContextTokens,
     rankedAtMs: nowMs,
   };
+}
+
+function fastestOf(ranked: readonly Ranked[]): UsableModel | null {
+  let fastest = ranked[0];
+  for (const one of ranked) if (fastest === undefined || one.aloneMs < fastest.aloneMs) fastest = one;
+  return fastest?.model ?? null;
 }
 
 const ordinaryMs = ({ capacity, loaded, cloud }: ModelReport): number =>
