@@ -6,6 +6,7 @@ import { describeProblem } from "../client.ts";
 import { count, seconds } from "../output.ts";
 import { serverSentEvents } from "../server-sent-events.ts";
 import type { CommandContext } from "./context.ts";
+import { tellWait } from "./tell-wait.ts";
 
 export interface AskOptions {
   readonly prompt: string;
@@ -25,21 +26,13 @@ const chunkSchema = z.object({
   ),
 });
 
-/** Asks, shows the answer as it comes, then tells where it ran. */
-export async function ask(context: CommandContext, options: AskOptions): Promise<void> {
+/** After so long without a word, ms, it is told why. */
+const QUIET_MS = 3_000;
+
+/** Asks, shows the answer as it comes, then tells where it ran. @param quietMs when to tell why nothing comes, ms */
+export async function ask(context: CommandContext, options: AskOptions, quietMs = QUIET_MS): Promise<void> {
   const { client, output, json } = context;
-  const response = await client.stream(
-    "/v1/chat/completions",
-    {
-      model: options.model,
-      messages: [{ role: "user", content: options.prompt }],
-      stream: true,
-      ...(options.maxTokens !== null && { max_tokens: options.maxTokens }),
-    },
-    options.privacy === null ? {} : { "x-coop-privacy": options.privacy },
-  );
-  const id = response.headers.get("x-coop-job") ?? "";
-  const answer = await showAnswer(context, response);
+  const { id, answer } = await hearAnswer(context, options, quietMs);
   if (!json && !answer.text.endsWith("\n")) output.line();
   const job = await client.get(`/v1/jobs/${id}`, jobViewSchema);
   if (json) {
@@ -54,12 +47,57 @@ export async function ask(context: CommandContext, options: AskOptions): Promise
   output.note(`— ${await whereItRan(context, job)}`);
 }
 
+/** Shows the answer, and tells why there is none when nothing of it comes. */
+async function hearAnswer(
+  context: CommandContext,
+  options: AskOptions,
+  quietMs: number,
+): Promise<{ readonly id: string; readonly answer: Answer }> {
+  let id: string | null = null;
+  const begun = new AbortController();
+  const telling = tellWait(context, () => id, quietMs, begun.signal).then(
+    () => null,
+    (error: unknown) => ({ error }),
+  );
+  try {
+    const response = await begin(context, options);
+    id = response.headers.get("x-coop-job");
+    const answer = await showAnswer(context, response, () => begun.abort());
+    begun.abort();
+    const failed = await telling;
+    if (failed !== null) throw failed.error;
+    return { id: id ?? "", answer };
+  } finally {
+    begun.abort();
+  }
+}
+
+const begin = async (
+  { client }: CommandContext,
+  { model, prompt, privacy, maxTokens }: AskOptions,
+): Promise<Response> =>
+  client.stream(
+    "/v1/chat/completions",
+    {
+      model,
+      messages: [{ role: "user", content: prompt }],
+      stream: true,
+      ...(maxTokens !== null && { max_tokens: maxTokens }),
+    },
+    privacy === null ? {} : { "x-coop-privacy": privacy },
+  );
+
 interface Answer {
   readonly text: string;
   readonly finishReason: string | null;
 }
 
-async function showAnswer({ output, json }: CommandContext, response: Response): Promise<Answer> {
+/** @param onBegun hears of each piece */
+async function showAnswer(
+  { output, json }: CommandContext,
+  response: Response,
+  onBegun: () => void,
+): Promise<Answer> {
   let text = "";
   let finishReason: string | null = null;
   for await (const { data } of serverSentEvents(response.body ?? new ReadableStream())) {
@@ -67,6 +105,7 @@ async function showAnswer({ output, json }: CommandContext, response: Response):
     const parsed: unknown = JSON.parse(data);
     const problem = problemSchema.safeParse(parsed);
     if (problem.success) throw new CliError("job-failed", describeProblem(problem.data));
+    onBegun();
     for (const choice of chunkSchema.parse(parsed).choices) {
       const piece = choice.delta.content ?? "";
       text += piece;

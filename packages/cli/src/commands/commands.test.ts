@@ -25,14 +25,18 @@ interface Bench extends AsyncDisposable {
   readonly context: CommandContext;
 }
 
-async function bench(replies: Readonly<Record<string, Reply>>, json = false): Promise<Bench> {
+async function bench(
+  replies: Readonly<Record<string, Reply>>,
+  json = false,
+  signal = new AbortController().signal,
+): Promise<Bench> {
   const coop = await startScriptedCoop(
     (route) => replies[route] ?? { status: 404, json: problem(`no ${route}`) },
   );
   const output = captureOutput();
   const source = { key: "coop_a_b", place: "a test" };
   const hint = hintsFor({});
-  const client = createClient({ url: coop.url, source, hint, signal: new AbortController().signal });
+  const client = createClient({ url: coop.url, source, hint, signal });
   return {
     coop,
     output,
@@ -69,6 +73,39 @@ describe("ask", () => {
       stream: true,
       max_tokens: 5,
     });
+  });
+
+  it.each<[string, Reply, RegExp]>([
+    [
+      "why it waits",
+      asJson(buildPlacement({}, { kind: "waiting", why: "every node is busy" })),
+      /It waits: every node is busy\.\n$/,
+    ],
+    [
+      "that nobody knows why",
+      { status: 404, json: problem("No decision yet.") },
+      /not known.*No decision yet/,
+    ],
+  ])("when nothing happens tells beside the answer %s", async (_, placement, told) => {
+    const interrupt = new AbortController();
+    const ended = buildJobView({ id: "job_0", attachment: "attached" });
+    const waits = { attachment: "attached", state: "queued", finishedAtMs: null } as const;
+    const other = buildJobView({ id: "job_9", ...waits, attachment: "detached" });
+    const mine = buildJobView({ id: "job_1", ...waits });
+    await using test = await bench(
+      {
+        "POST /v1/chat/completions": "silence",
+        "GET /v1/jobs?limit=20": asJson({ object: "list", data: [ended, other, mine], nextCursor: null }),
+        "GET /v1/jobs/job_1/placement": placement,
+      },
+      false,
+      interrupt.signal,
+    );
+    const asked = ask(test.context, question, 20);
+    await expect.poll(() => test.output.stderr()).toMatch(told);
+    expect(test.output.stdout()).toBe("");
+    interrupt.abort(new Error("enough"));
+    await expect(asked).rejects.toThrow("enough");
   });
 
   it("says when the answer was cut", async () => {
