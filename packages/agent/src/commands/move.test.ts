@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -114,10 +114,13 @@ test("an installed agent starts anew", async () => {
     environment: {},
     run: async () => "",
   };
-  await systemdService(host, "user").install({ command: ["/usr/bin/node"], environment: {} });
+  const service = systemdService(host, "user");
+  await service.install({ command: ["/usr/bin/node"], environment: { OLLAMA_NUM_PARALLEL: "4" } });
+  const unit = await readFile(service.path, "utf8");
   await moveTo(await startServer(keys.privateKey));
   expect(ran).toContain("systemctl --user restart coop-agent.service");
   expect(said.at(-1)).toContain("started anew as a service");
+  expect(await readFile(service.path, "utf8"), "what it was installed with").toBe(unit);
 });
 
 test.each<readonly [who: string, start: () => Promise<string>, words: string]>([

@@ -5,7 +5,6 @@ import { getContent } from "../http-client.ts";
 import { readIdentity, writeIdentity } from "../identity.ts";
 import type { AgentIdentity } from "../identity.ts";
 import { findService } from "../service/find-service.ts";
-import { settledProgram } from "../service/own-program.ts";
 import { transportTo } from "../transport.ts";
 import { serviceCommand } from "./install.ts";
 import type { ServiceOptions } from "./install.ts";
@@ -62,10 +61,10 @@ async function prove(identity: AgentIdentity, serverUrl: string, signal: AbortSi
 }
 
 async function startAnew(options: ServiceOptions): Promise<void> {
-  const command = serviceCommand(options, await settledProgram(options.main, options.config.home));
+  const command = serviceCommand(options, options.main);
   const found = await findService(options.host, command);
   if (found.kind === "found" && (await found.service.isInstalled())) {
-    await found.service.install(command);
+    await found.service.restart();
     return options.say(`started anew as a service (${found.service.kind})`);
   }
   const running = await runningAgent(options);

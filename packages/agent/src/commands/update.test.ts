@@ -15,6 +15,7 @@ import { createPlainLog } from "../plain-log.ts";
 import { programFolder } from "../service/own-program.ts";
 import { runTool } from "../service/run-tool.ts";
 import type { ServiceHost } from "../service/service.ts";
+import { systemdService } from "../service/systemd.ts";
 import { createSystemTiming } from "../timing.ts";
 import { AGENT_VERSION } from "../version.ts";
 import { update } from "./update.ts";
@@ -125,6 +126,27 @@ test("the agent that the server vouches for takes the place of this one", async 
   expect(await installed()).toBe("the new one");
   expect(said.join("\n")).toContain(`${AGENT_VERSION} replaced by 0.2.0+abc`);
   expect((await readdir(home)).filter((name) => name.startsWith("update-"))).toEqual([]);
+});
+
+test("an installed agent starts anew with what it was installed with", async () => {
+  await joinCoop();
+  const ran: string[] = [];
+  const run: ServiceHost["run"] = async (program, args) => {
+    ran.push([program, ...args].join(" "));
+    return "";
+  };
+  const host = { platform: "linux", userId: 1000, userName: "maja", userHome: folder, environment: {}, run };
+  const service = systemdService(host, "user");
+  const command = ["/usr/bin/node", join(programFolder(home), "main.js"), "start"] as const;
+  await service.install({ command, environment: { OLLAMA_NUM_PARALLEL: "4" } });
+  ran.length = 0;
+  offer(await pack("the new one"), "0.2.0+abc");
+  await updateFrom(join(folder, "running", "main.js"), run);
+  expect(ran).toContain("systemctl --user restart coop-agent.service");
+  expect(await readFile(service.path, "utf8")).toContain("OLLAMA_NUM_PARALLEL=4");
+  await service.install({ command: ["/usr/bin/node", "/elsewhere/main.ts", "start"], environment: {} });
+  await updateFrom(join(folder, "running", "main.js"), run);
+  expect(await readFile(service.path, "utf8")).toContain(join(programFolder(home), "main.js"));
 });
 
 test("without a service it says how to run the new one", async () => {

@@ -10,6 +10,7 @@ import { readIdentity } from "../identity.ts";
 import type { AgentIdentity } from "../identity.ts";
 import { findService, shellLine } from "../service/find-service.ts";
 import { programFolder, replaceProgram } from "../service/own-program.ts";
+import { readUnitFile } from "../service/unit-file.ts";
 import { runTool } from "../service/run-tool.ts";
 import { AGENT_VERSION } from "../version.ts";
 import { serviceCommand } from "./install.ts";
@@ -45,11 +46,14 @@ export async function update(options: ServiceOptions): Promise<void> {
     return say(`agent ${AGENT_VERSION} is what ${identity.serverUrl} hands out`);
   await fetchInto(config.home, identity, info, signal);
   say(`agent ${AGENT_VERSION} replaced by ${info.version} in ${programFolder(config.home)}`);
-  const command = serviceCommand(options, join(programFolder(config.home), "main.js"));
+  const program = join(programFolder(config.home), "main.js");
+  const command = serviceCommand(options, program);
   const found = await findService(options.host, command);
   if (found.kind === "none" || !(await found.service.isInstalled()))
     return say(`It serves once it runs in place of this one:\n\n  ${shellLine(command)}\n`);
-  await found.service.install(command);
+  const unit = await readUnitFile(found.service.path);
+  // What it was installed with holds; one that was installed from elsewhere comes to the new program.
+  await (unit?.includes(program) === true ? found.service.restart() : found.service.install(command));
   say(`started anew as a service (${found.service.kind})`);
 }
 

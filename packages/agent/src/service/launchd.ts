@@ -63,6 +63,7 @@ export function launchdService(host: ServiceHost): Service {
     }
     await host.run("launchctl", ["bootout", `${domain}/${LABEL}`]);
   };
+  const bootstrap = (): Promise<string> => host.run("launchctl", ["bootstrap", domain, path]);
   return {
     kind: "launchd, for this user",
     path,
@@ -75,8 +76,12 @@ export function launchdService(host: ServiceHost): Service {
       const known = await readUnitFile(path);
       if (known !== null) await bootout();
       await writeUnitFile(path, launchdList(command, logPath));
-      await host.run("launchctl", ["bootstrap", domain, path]);
+      await bootstrap();
       return known === null ? "installed" : "updated";
+    },
+    async restart() {
+      await bootout();
+      await bootstrap();
     },
     async uninstall() {
       if ((await readUnitFile(path)) === null) return "not-installed";

@@ -7,6 +7,8 @@ export interface Service {
   isInstalled(): Promise<boolean>;
   /** Writes the file, or replaces one that says something else, and starts the agent or starts it anew. */
   install(command: ServiceCommand): Promise<"installed" | "updated">;
+  /** Starts the agent anew, with the file as it is: what it was installed with holds. */
+  restart(): Promise<void>;
   /** Stops the agent and removes the file. */
   uninstall(): Promise<"uninstalled" | "not-installed">;
   /** What the owner may want to know: where the log is, what else to run. */

@@ -63,6 +63,9 @@ export function systemdService(host: ServiceHost, scope: SystemdScope): Service 
       await systemctl("restart", UNIT);
       return known === null ? "installed" : "updated";
     },
+    async restart() {
+      await systemctl("restart", UNIT);
+    },
     async uninstall() {
       if ((await readUnitFile(path)) === null) return "not-installed";
       await systemctl("disable", "--now", UNIT);
