@@ -63,7 +63,8 @@ export async function checkExposure(
   const check = "the engine's port";
   const answers = await Promise.all(addresses.map((address) => accepts(address, port, signal)));
   const exposed = addresses.filter((_, index) => answers[index] === true);
-  if (exposed.length === 0) return good(check, `${port} answers to this machine only`);
+  if (exposed.length === 0)
+    return good(check, `nothing answers on ${port} at this machine's addresses on its networks`);
   return warning(
     check,
     `${port} answers on ${exposed.join(", ")}: anyone on that network can use and change this Ollama`,
