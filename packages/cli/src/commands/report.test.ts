@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { statementSchema } from "@coop/protocol";
 import type { StatementView, UsageCountsView, UsagePage } from "@coop/protocol";
 import { describe, expect, it } from "vitest";
 import { createClient } from "../client.ts";
@@ -189,6 +190,21 @@ describe("report", () => {
       report(context, { ...own, whose: { kind: "all" }, format: "md" }),
     );
     expect(md.printed).toBe("# The fleet\n");
+  });
+
+  it("indents JSON as every command does, printed and saved", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "coop-report-"));
+    try {
+      const replies = { "GET /v1/statement?format=json": { status: 200, json: statement } };
+      const indented = `${JSON.stringify(statementSchema.parse(statement), null, 2)}\n`;
+      const { printed } = await run(replies, (context) => report(context, { ...own, format: "json" }));
+      expect(printed).toBe(indented);
+      const file = join(folder, "november.json");
+      await run(replies, (context) => report(context, { ...own, format: "json", file }));
+      expect(await readFile(file, "utf8")).toBe(indented);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it("saves to a file, and says so when it cannot", async () => {

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { statementSchema } from "@coop/protocol";
 import { CliError } from "../cli-error.ts";
+import type { CoopClient } from "../client.ts";
 import type { CommandContext } from "./context.ts";
 import { statementLines } from "./statement-lines.ts";
 
@@ -30,11 +31,8 @@ const PATIENCE_MS = 120_000;
 /** Fetches a statement, which the server makes, and prints or saves it. */
 export async function report(context: CommandContext, options: ReportOptions): Promise<void> {
   const { output, client } = context;
-  const { format, file } = options;
-  const text =
-    format === "tables"
-      ? `${statementLines(await client.get(pathOf(options, "json"), statementSchema, PATIENCE_MS)).join("\n")}\n`
-      : await client.text(pathOf(options, format), PATIENCE_MS);
+  const { file } = options;
+  const text = await rendered(client, options);
   if (file === null) {
     output.text(text.endsWith("\n") ? text : `${text}\n`);
     return;
@@ -44,6 +42,16 @@ export async function report(context: CommandContext, options: ReportOptions): P
     throw new CliError("file-unwritable", `The statement cannot be written: ${why}.`, error);
   });
   output.note(`Saved to ${file}.`);
+}
+
+/** Tables and JSON are written here, the rest by the server. */
+async function rendered(client: CoopClient, options: ReportOptions): Promise<string> {
+  const { format } = options;
+  if (format !== "tables" && format !== "json") return client.text(pathOf(options, format), PATIENCE_MS);
+  const statement = await client.get(pathOf(options, "json"), statementSchema, PATIENCE_MS);
+  return format === "json"
+    ? `${JSON.stringify(statement, null, 2)}\n`
+    : `${statementLines(statement).join("\n")}\n`;
 }
 
 function pathOf({ month, whose }: ReportOptions, format: string): string {
