@@ -71,7 +71,7 @@ async function lendMachine(url: string): Promise<void> {
   await run(["members", "add", "maja"], here).line(/maja is a member \(mem_\w+\)/);
   const [key] = await run(["keys", "create", "maja"], here).line(/coop_\w{40,}/);
   const [, token = ""] = await run(["invite-node", "--member", "maja"], here).line(
-    /agent -- start --join (coopjoin_\S+)/,
+    /(?:agent --|agent\.tgz) start --join (coopjoin_\S+)/,
   );
   await using ollama = await startScriptedOllama();
   const agent = startChild(
