@@ -16,6 +16,17 @@ test("a quantile of what came between two readings lies in its bucket, in propor
   expect(quantileBetween(before, before, 0.5)).toBeNaN();
 });
 
+test("a histogram is summed over its other labels", () => {
+  const labelled = ["edge", "local-small"].map((tier) =>
+    text([1, 2, 3]).replaceAll(/le="([^"]+)"/g, `le="$1",tier="${tier}"`),
+  );
+  expect(histogramOf(labelled.join("\n"), "wait_seconds")).toEqual([
+    { upTo: 0.001, count: 2 },
+    { upTo: 0.005, count: 4 },
+    { upTo: Infinity, count: 6 },
+  ]);
+});
+
 test("a histogram that is not there is an error, not a zero", () => {
   expect(() => histogramOf(text([1, 1, 1]), "other_seconds")).toThrow(/no histogram other_seconds/);
 });

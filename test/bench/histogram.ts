@@ -1,15 +1,19 @@
 /** Counts up to each upper bound, as Prometheus' text format has them. */
 export type Histogram = readonly { readonly upTo: number; readonly count: number }[];
 
-/** @throws Error when the text has no such histogram */
+/**
+ * A histogram, summed over its other labels.
+ * @throws Error when the text has no such histogram
+ */
 export function histogramOf(text: string, name: string): Histogram {
-  const line = new RegExp(`^${name}_bucket\\{le="([^"]+)"\\} (\\d+)$`, "gm");
-  const buckets = Array.from(text.matchAll(line), ([, bound = "", count = ""]) => ({
-    upTo: bound === "+Inf" ? Infinity : Number(bound),
-    count: Number(count),
-  }));
-  if (buckets.length === 0) throw new Error(`there is no histogram ${name}`);
-  return buckets;
+  const line = new RegExp(`^${name}_bucket\\{(?:[^}]*,)?le="([^"]+)"[^}]*\\} (\\d+)$`, "gm");
+  const counts = new Map<number, number>();
+  for (const [, bound = "", count = ""] of text.matchAll(line)) {
+    const upTo = bound === "+Inf" ? Infinity : Number(bound);
+    counts.set(upTo, (counts.get(upTo) ?? 0) + Number(count));
+  }
+  if (counts.size === 0) throw new Error(`there is no histogram ${name}`);
+  return Array.from(counts, ([upTo, count]) => ({ upTo, count })).toSorted((a, b) => a.upTo - b.upTo);
 }
 
 /** Quantile of what came between two readings; within a bucket in proportion, NaN when nothing came. */

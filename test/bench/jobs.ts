@@ -70,7 +70,7 @@ const processesOf = (rig: Rig): Readonly<Record<string, readonly number[]>> => (
 
 /** How long a job waits until its assign is sent, at a steady rate of arrivals. */
 export async function dispatchRow(rig: Rig, client: BenchClient): Promise<Row> {
-  const name = "coop_submit_to_dispatch_seconds";
+  const name = "coop_queue_wait_seconds";
   const before = histogramOf(await rig.metrics(), name);
   const answers = await atRate(ARRIVALS_PER_SECOND, MEASURE_MS, () => client.chat(rig.coop, null, false));
   const after = histogramOf(await rig.metrics(), name);

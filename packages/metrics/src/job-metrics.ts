@@ -20,7 +20,9 @@ export interface JobMetrics {
   firstOutput(tier: Tier, seconds: number): void;
 }
 
-const waitSeconds = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600];
+const waitSeconds = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600,
+];
 
 export function createJobMetrics(registry: Registry): JobMetrics {
   const registers = [registry];
