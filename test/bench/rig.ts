@@ -49,7 +49,7 @@ export async function startRig(): Promise<Rig> {
     },
     serverPid: cluster.server().pid,
     redisPid: Number(await readFile(join(cluster.home, "redis", "redis.pid"), "utf8")),
-    metrics: async () => await (await cluster.request("/metrics")).text(),
+    metrics: async () => await (await fetch(`${cluster.url}/metrics`)).text(),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
 }
