@@ -154,7 +154,8 @@ describe.skipIf(presence.kind === "missing")(`a co-op on real llama.cpp${title}`
     });
     expect(pieces.length).toBeGreaterThan(3);
     expect(usage.completion_tokens).toBe(600);
-    expect(text).toMatch(/ (story|work|machine|home|weather) /);
+    // Which words it says is chance; that they arrive whole, with what lies between them, is not.
+    expect(text).toMatch(/ [a-z]{4,} [a-z]+ /);
   });
 
   it("keeps to a limit and to a stop word", async () => {
