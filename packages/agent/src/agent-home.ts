@@ -2,6 +2,7 @@ import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OperationalError } from "@coop/core";
 import type { z } from "zod";
+import { isMissing } from "./missing-file.ts";
 
 /**
  * Reads a JSON file of the agent's home; null when there is none.
@@ -12,7 +13,7 @@ export async function readHomeFile<T>(path: string, schema: z.ZodType<T>, remedy
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    if (isMissing(error)) return null;
     throw unreadable(path, error, remedy);
   }
   try {

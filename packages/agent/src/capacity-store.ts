@@ -4,6 +4,7 @@ import { OperationalError } from "@coop/core";
 import type { CapacityEstimate, Log } from "@coop/core";
 import { z } from "zod";
 import { readHomeFile, writeHomeFile } from "./agent-home.ts";
+import { isMissing } from "./missing-file.ts";
 
 /** What was learned of one model, and of which weights. */
 export interface KnownCapacity {
@@ -93,7 +94,7 @@ export function createCapacityFile({
       try {
         await rename(handedOver, taken);
       } catch (error) {
-        if (error instanceof Error && "code" in error && error.code === "ENOENT") return new Map();
+        if (isMissing(error)) return new Map();
         throw error;
       }
       const measured = await readFrom(taken);

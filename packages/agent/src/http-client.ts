@@ -40,3 +40,17 @@ export async function getContent(url: URL, signal: AbortSignal): Promise<HttpCon
   });
   return { status: response.statusCode ?? 0, headers: response.headers, content: await buffer(response) };
 }
+
+/** Where something is on a server, whether its address ends with a slash or not. */
+export const addressOn = (serverUrl: string, path: string): URL =>
+  new URL(`${serverUrl.replace(/\/+$/, "")}${path}`);
+
+/** What an answer's JSON says; null for what is no JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

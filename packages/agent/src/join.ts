@@ -10,7 +10,7 @@ import {
 import type { JoinRequest, JoinTicket } from "@coop/protocol";
 import { createNodeKey, isServerProven } from "./identity.ts";
 import type { AgentIdentity } from "./identity.ts";
-import { postJson } from "./http-client.ts";
+import { addressOn, parseJson, postJson } from "./http-client.ts";
 import type { HttpAnswer } from "./http-client.ts";
 import { transportTo } from "./transport.ts";
 
@@ -110,7 +110,7 @@ type Answer =
 async function post(serverUrl: string, request: JoinRequest, signal: AbortSignal): Promise<Answer> {
   let answer: HttpAnswer;
   try {
-    answer = await postJson(new URL(`${serverUrl.replace(/\/+$/, "")}${JOIN_PATH}`), request, signal);
+    answer = await postJson(addressOn(serverUrl, JOIN_PATH), request, signal);
   } catch (error) {
     return refused(
       "unreachable",
@@ -138,15 +138,6 @@ async function post(serverUrl: string, request: JoinRequest, signal: AbortSignal
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.message === "" && "code" in error ? String(error.code) : error.message;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
 }
 
 const refused = (reason: JoinRefusal, message: string) => ({ kind: "refused", reason, message }) as const;

@@ -5,7 +5,7 @@ import { checkHome, checkMemory, checkNode } from "../doctor/machine.ts";
 import { checkServer } from "../doctor/server.ts";
 import type { ServerAnswer } from "../doctor/server.ts";
 import { parseOllamaHost } from "../engines/ollama/host.ts";
-import { getContent } from "../http-client.ts";
+import { addressOn, getContent } from "../http-client.ts";
 import { readIdentity } from "../identity.ts";
 import { LOOK_MS, standBy } from "./one-look.ts";
 import type { CommandDeps } from "./one-look.ts";
@@ -71,7 +71,7 @@ function outsideAddresses(): string[] {
 }
 
 async function askServer(serverUrl: string, signal: AbortSignal): Promise<ServerAnswer> {
-  const url = new URL(`${serverUrl.replace(/\/+$/, "")}/healthz`);
+  const url = addressOn(serverUrl, "/healthz");
   const beganMs = performance.now();
   try {
     const { status, headers } = await getContent(url, signal);

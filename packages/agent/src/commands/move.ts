@@ -1,7 +1,7 @@
 import { createPublicKey, randomBytes, verify } from "node:crypto";
 import { OperationalError } from "@coop/core";
 import { identityText, SERVER_IDENTITY_PATH, serverIdentitySchema } from "@coop/protocol";
-import { getContent } from "../http-client.ts";
+import { getContent, parseJson } from "../http-client.ts";
 import { readIdentity, writeIdentity } from "../identity.ts";
 import type { AgentIdentity } from "../identity.ts";
 import { findService } from "../service/find-service.ts";
@@ -77,12 +77,3 @@ async function startAnew(options: ServiceOptions): Promise<void> {
 
 const notTheServer = (why: string): OperationalError =>
   new OperationalError("not-the-server", `Nothing was changed: ${why}.`);
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
-}

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { OperationalError } from "@coop/core";
 import { AGENT_PACKAGE_INFO_PATH, AGENT_PACKAGE_PATH, agentPackageSchema, packageText } from "@coop/protocol";
 import type { AgentPackageInfo } from "@coop/protocol";
-import { getContent } from "../http-client.ts";
+import { addressOn, getContent, parseJson } from "../http-client.ts";
 import type { HttpContent } from "../http-client.ts";
 import { readIdentity } from "../identity.ts";
 import type { AgentIdentity } from "../identity.ts";
@@ -99,7 +99,7 @@ async function fetchInto(
 }
 
 async function get(identity: AgentIdentity, path: string, signal: AbortSignal): Promise<HttpContent> {
-  const url = new URL(`${identity.serverUrl.replace(/\/+$/, "")}${path}`);
+  const url = addressOn(identity.serverUrl, path);
   let answer: HttpContent;
   try {
     answer = await getContent(url, signal);
@@ -116,12 +116,3 @@ async function get(identity: AgentIdentity, path: string, signal: AbortSignal): 
 
 const refused = (why: string): OperationalError =>
   new OperationalError("package-refused", `Nothing was changed: ${why}.`);
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
-}

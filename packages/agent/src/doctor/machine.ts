@@ -2,6 +2,7 @@ import { access, constants, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { good, problem, warning } from "./finding.ts";
 import type { Finding } from "./finding.ts";
+import { isMissing } from "../missing-file.ts";
 
 /** The oldest Node that the agent runs on. */
 const OLDEST_NODE = 22;
@@ -24,7 +25,7 @@ export async function checkHome(home: string): Promise<Finding> {
   try {
     await access(home, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") {
+    if (isMissing(error)) {
       return good(check, `${home} is made at the first start`);
     }
     return problem(
@@ -44,7 +45,7 @@ export async function checkHome(home: string): Promise<Finding> {
       );
     }
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    if (!isMissing(error)) throw error;
   }
   return good(check, home);
 }

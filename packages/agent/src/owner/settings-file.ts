@@ -5,6 +5,7 @@ import { writeHomeText } from "../agent-home.ts";
 import { SETTINGS_FILE, SETTINGS_TEMPLATE, settingsSchema } from "./settings.ts";
 import type { AgentSettings } from "./settings.ts";
 import type { ParsedSettings, SettingsChange } from "./settings-yaml.ts";
+import { isMissing } from "../missing-file.ts";
 
 /** What the text of an `agent.yaml` says. One that was never changed is known: reading YAML takes 6 MB to load. */
 export async function understandSettings(text: string): Promise<ParsedSettings> {
@@ -22,7 +23,7 @@ export async function readSettingsText(home: string): Promise<string | null> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    if (isMissing(error)) return null;
     const why = error instanceof Error ? error.message : String(error);
     throw new OperationalError("file-unreadable", `${path} cannot be read (${why}).`, { cause: error });
   }

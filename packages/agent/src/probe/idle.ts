@@ -1,6 +1,5 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import type { Clock } from "@coop/core";
+import { outputOf } from "./output-of.ts";
 
 /** How long ago someone touched the machine, as far as its system tells. */
 export type Idleness =
@@ -12,10 +11,7 @@ export type Idleness =
 
 export type IdleProbe = () => Promise<Idleness>;
 
-const COMMAND_MS_MAX = 3_000;
 const UNKNOWN: Idleness = { kind: "unknown" };
-
-const run = promisify(execFile);
 
 /** Asks the system that this process runs on. macOS and Linux tell; what others do is not known here. */
 export function createIdleProbe({
@@ -27,13 +23,13 @@ export function createIdleProbe({
 }): IdleProbe {
   switch (platform) {
     case "darwin":
-      return async () => macIdleness(await output("ioreg", ["-c", "IOHIDSystem", "-d", "4"]));
+      return async () => macIdleness(await outputOf("ioreg", ["-c", "IOHIDSystem", "-d", "4"]));
     case "linux":
       return async () => {
-        const byScreen = screenIdleness(await output("xprintidle", []));
+        const byScreen = screenIdleness(await outputOf("xprintidle", []));
         if (byScreen.kind === "idle") return byScreen;
         const seat = ["show-seat", "seat0", "--property=ActiveSession,IdleHint,IdleSinceHint"];
-        return seatIdleness(await output("loginctl", seat), clock.now());
+        return seatIdleness(await outputOf("loginctl", seat), clock.now());
       };
     default:
       return () => Promise.resolve(UNKNOWN);
@@ -68,14 +64,4 @@ export function seatIdleness(text: string, nowMs: number): Idleness {
   if (hint !== "yes") return { kind: "idle", ms: 0 };
   const sinceMs = Number(values.get("IdleSinceHint")) / 1000;
   return sinceMs > 0 ? { kind: "idle", ms: Math.max(0, nowMs - sinceMs) } : UNKNOWN;
-}
-
-/** What a program prints; nothing where it is absent or fails, which is read as unknown. */
-async function output(program: string, args: readonly string[]): Promise<string> {
-  try {
-    return (await run(program, args, { timeout: COMMAND_MS_MAX })).stdout;
-  } catch (error) {
-    if (error instanceof Error && ("code" in error || "killed" in error)) return "";
-    throw error;
-  }
 }

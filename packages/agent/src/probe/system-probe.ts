@@ -1,9 +1,8 @@
-import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { freemem } from "node:os";
-import { promisify } from "node:util";
 import type { Clock } from "@coop/core";
 import si from "systeminformation";
+import { outputOf } from "./output-of.ts";
 import type { MachineFacts, MachineState, Probe } from "./probe.ts";
 import {
   availablePressure,
@@ -19,11 +18,8 @@ import {
 const MEMORY_MS = 5_000;
 /** How long a reading of heat and power stands, ms. On some systems it starts a program. */
 const HEAT_AND_POWER_MS = 30_000;
-const COMMAND_MS_MAX = 3_000;
 /** Least memory of a card that is worth generating on, MB. */
 const CARD_MEGABYTES_MIN = 4096;
-
-const run = promisify(execFile);
 
 /** The machine that this process runs on. */
 export function createSystemProbe({
@@ -79,7 +75,7 @@ function chipName(card: string | undefined, system: string, cpu: string): string
 
 async function readPressure(platform: NodeJS.Platform): Promise<MachineState["pressure"]> {
   if (platform === "darwin") {
-    const level = macPressure(await output("sysctl", ["-n", "kern.memorystatus_vm_pressure_level"]));
+    const level = macPressure(await outputOf("sysctl", ["-n", "kern.memorystatus_vm_pressure_level"]));
     if (level !== null) return level;
   }
   const { available, total } = await si.mem();
@@ -90,25 +86,15 @@ async function readPressure(platform: NodeJS.Platform): Promise<MachineState["pr
 
 async function readThermal(platform: NodeJS.Platform, chip: string): Promise<MachineState["thermal"]> {
   if (platform === "darwin") {
-    return macThermal(await output("notifyutil", ["-g", "com.apple.system.thermalpressurelevel"]));
+    return macThermal(await outputOf("notifyutil", ["-g", "com.apple.system.thermalpressurelevel"]));
   }
-  if (/raspberry pi/i.test(chip)) return raspberryThermal(await output("vcgencmd", ["get_throttled"]));
+  if (/raspberry pi/i.test(chip)) return raspberryThermal(await outputOf("vcgencmd", ["get_throttled"]));
   return temperatureThermal((await si.cpuTemperature()).main);
 }
 
 async function readPower(): Promise<MachineState["power"]> {
   const { hasBattery, acConnected } = await si.battery();
   return !hasBattery || acConnected ? "mains" : "battery";
-}
-
-/** What a program prints; nothing where it is absent or fails, which callers read as unknown. */
-async function output(program: string, args: readonly string[]): Promise<string> {
-  try {
-    return (await run(program, args, { timeout: COMMAND_MS_MAX })).stdout;
-  } catch (error) {
-    if (error instanceof Error && ("code" in error || "killed" in error)) return "";
-    throw error;
-  }
 }
 
 /** What a file of the system says; nothing where there is none. */

@@ -1,5 +1,6 @@
 import { cp, mkdir, realpath, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { isMissing } from "../missing-file.ts";
 
 /** Where an agent that was installed as a service lives, below the agent's home. */
 export const programFolder = (home: string): string => join(home, "program");
@@ -37,7 +38,7 @@ async function realpathIfThere(path: string): Promise<string | null> {
   try {
     return await realpath(path);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    if (isMissing(error)) return null;
     throw error;
   }
 }

@@ -1,13 +1,14 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { OperationalError } from "@coop/core";
+import { isMissing } from "../missing-file.ts";
 
 /** The file that describes a service, `null` when there is none. */
 export async function readUnitFile(path: string): Promise<string | null> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    if (isMissing(error)) return null;
     throw unusable(path, error);
   }
 }
