@@ -4,6 +4,7 @@ import {
   COUNT,
   dashboard,
   figure,
+  quantile,
   RATIO,
   SECONDS,
   series,
@@ -88,7 +89,7 @@ export const capacity = dashboard(
       limits: { amber: 10, red: 60 },
       queries: [
         {
-          expr: "histogram_quantile(0.95, sum by (le) (rate(coop_queue_wait_seconds_bucket[15m])))",
+          expr: quantile(0.95, "coop_queue_wait_seconds", "", "15m"),
           legend: "p95",
         },
       ],
@@ -157,7 +158,7 @@ export const capacity = dashboard(
       width: 12,
       queries: [
         {
-          expr: "histogram_quantile(0.5, sum by (le, tier) (rate(coop_attempt_output_tokens_per_second_bucket[15m])))",
+          expr: quantile(0.5, "coop_attempt_output_tokens_per_second", "tier", "15m"),
           legend: "{{tier}}",
         },
       ],
@@ -262,7 +263,7 @@ export const capacity = dashboard(
       width: 12,
       queries: [
         {
-          expr: "histogram_quantile(0.5, sum by (le, tier) (rate(coop_queue_wait_seconds_bucket[15m])))",
+          expr: quantile(0.5, "coop_queue_wait_seconds", "tier", "15m"),
           legend: "{{tier}}",
         },
       ],
@@ -276,7 +277,7 @@ export const capacity = dashboard(
       width: 12,
       queries: [
         {
-          expr: "histogram_quantile(0.95, sum by (le, tier) (rate(coop_queue_wait_seconds_bucket[15m])))",
+          expr: quantile(0.95, "coop_queue_wait_seconds", "tier", "15m"),
           legend: "{{tier}}",
         },
       ],

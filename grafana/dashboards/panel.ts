@@ -58,6 +58,13 @@ export const RATIO = "percentunit";
 export const COUNT = "short";
 export const BYTES = "bytes";
 
+/**
+ * Quantile of a histogram over a window.
+ * @param by labels to tell apart, with commas between; none: ""
+ */
+export const quantile = (q: number, metric: string, by: string, window = "5m"): string =>
+  `histogram_quantile(${q}, sum by (le${by === "" ? "" : `, ${by}`}) (rate(${metric}_bucket[${window}])))`;
+
 const DATASOURCE = { type: "prometheus", uid: "${datasource}" };
 const USUAL_HEIGHT = 8;
 const STAT_HEIGHT = 4;

@@ -1,8 +1,5 @@
 import { RowBuilder } from "@grafana/grafana-foundation-sdk/dashboard";
-import { BYTES, COUNT, dashboard, figure, RATIO, SECONDS, series } from "./panel.ts";
-
-const quantile = (q: number, metric: string, by: string, window = "5m"): string =>
-  `histogram_quantile(${q}, sum by (le${by === "" ? "" : `, ${by}`}) (rate(${metric}_bucket[${window}])))`;
+import { BYTES, COUNT, dashboard, figure, quantile, RATIO, SECONDS, series } from "./panel.ts";
 
 const PER_SECOND = "suffix: /s";
 
