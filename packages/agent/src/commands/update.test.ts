@@ -159,6 +159,23 @@ test("without a service it says how to run the new one", async () => {
   expect(said.join("\n")).toContain(`${join(programFolder(home), "main.js")} start`);
 });
 
+test("the agent of the service counts, whichever agent the command was typed to", async () => {
+  await joinCoop();
+  const settle = async (version: string): Promise<void> => {
+    await mkdir(programFolder(home), { recursive: true });
+    await writeFile(join(programFolder(home), "package.json"), JSON.stringify({ version }));
+    await writeFile(join(programFolder(home), "main.js"), "the settled one");
+  };
+  await settle("0.2.0+abc");
+  offer(await pack("the new one"), "0.2.0+abc");
+  await updateAgent();
+  expect(await installed()).toBe("the settled one");
+  await settle("0.0.9");
+  offer(await pack("the new one"), AGENT_VERSION);
+  await updateAgent();
+  expect(await installed()).toBe("the new one");
+});
+
 test("the same version stays as it is", async () => {
   await joinCoop();
   offer(await pack("the same"), AGENT_VERSION);

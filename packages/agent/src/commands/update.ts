@@ -9,7 +9,7 @@ import type { HttpContent } from "../http-client.ts";
 import { readIdentity } from "../identity.ts";
 import type { AgentIdentity } from "../identity.ts";
 import { findService, shellLine } from "../service/find-service.ts";
-import { programFolder, replaceProgram } from "../service/own-program.ts";
+import { programFolder, replaceProgram, settledVersion } from "../service/own-program.ts";
 import { readUnitFile } from "../service/unit-file.ts";
 import { runTool } from "../service/run-tool.ts";
 import { AGENT_VERSION } from "../version.ts";
@@ -42,10 +42,11 @@ export async function update(options: ServiceOptions): Promise<void> {
   }
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(DOWNLOAD_MS)]);
   const info = await vouchedFor(identity, signal);
-  if (info.version === AGENT_VERSION)
-    return say(`agent ${AGENT_VERSION} is what ${identity.serverUrl} hands out`);
+  // A service runs the one in the agent's home, whichever one this command was typed to.
+  const version = (await settledVersion(config.home)) ?? AGENT_VERSION;
+  if (info.version === version) return say(`agent ${version} is what ${identity.serverUrl} hands out`);
   await fetchInto(config.home, identity, info, signal);
-  say(`agent ${AGENT_VERSION} replaced by ${info.version} in ${programFolder(config.home)}`);
+  say(`agent ${version} replaced by ${info.version} in ${programFolder(config.home)}`);
   const program = join(programFolder(config.home), "main.js");
   const command = serviceCommand(options, program);
   const found = await findService(options.host, command);

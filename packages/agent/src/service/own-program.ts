@@ -1,9 +1,18 @@
 import { cp, mkdir, realpath, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { z } from "zod";
+import { readHomeFile } from "../agent-home.ts";
 import { isMissing } from "../missing-file.ts";
 
 /** Where an agent that was installed as a service lives, below the agent's home. */
 export const programFolder = (home: string): string => join(home, "program");
+
+/** Version of the bundled agent in the agent's home; null when none is there. */
+export async function settledVersion(home: string): Promise<string | null> {
+  const path = join(programFolder(home), "package.json");
+  const remedy = "Remove the folder and install the agent again.";
+  return (await readHomeFile(path, z.object({ version: z.string() }), remedy))?.version ?? null;
+}
 
 /**
  * A program that stays where it is. A bundled agent that npx fetched lies in a cache that anybody may empty, so it is
