@@ -115,15 +115,32 @@ export async function seedBooks(redis: Redis, options: SeedOptions): Promise<See
   await writeAll(redis, accounts.sums, (member) => key("account", member, month));
   await writeAll(redis, nodeAccounts.sums, (node) => key("node-account", node, month));
   await writeAll(redis, usage.sums, (member) => key("usage", member, month));
+  await writeAll(redis, sumsOfMonths(usage.sums), (member) => key("usage-sums", member, month));
   return { chargedTokens };
 }
 
+type Sums = ReadonlyMap<string, ReadonlyMap<string, readonly number[]>>;
+
+/** By day and by place, with the node's time of each row rounded to ms; and waits by bucket. */
+function sumsOfMonths(usage: Sums): Sums {
+  const all = createSums();
+  for (const [member, fields] of usage) {
+    for (const [name, amounts] of fields) {
+      const [kind = "", day = "", ...rest] = name.split("|");
+      if (kind === "wait") {
+        all.add(member, ["wait", ...rest].join("|"), amounts);
+        continue;
+      }
+      const counts = amounts.map((amount, index) => (index === 7 ? Math.round(amount / 1_000) : amount));
+      all.add(member, `day|${day}`, counts);
+      all.add(member, ["place", ...rest].join("|"), counts);
+    }
+  }
+  return all.sums;
+}
+
 /** Each `used` has its `held`, of which nothing is left. */
-async function writeAll(
-  redis: Redis,
-  sums: ReadonlyMap<string, ReadonlyMap<string, readonly number[]>>,
-  keyOf: (of: string) => string,
-): Promise<void> {
+async function writeAll(redis: Redis, sums: Sums, keyOf: (of: string) => string): Promise<void> {
   for (const [of, fields] of sums) {
     const pairs = [...fields].flatMap(([name, amounts]) => [
       name,

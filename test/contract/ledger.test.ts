@@ -100,6 +100,8 @@ describe("an audit of the books on Redis", () => {
     await redis.hset(keys.memberAccount("mem_ghost", month), "used", 3);
     await redis.hincrby(keys.nodeAccount(studio, month), `used:${day}`, 5);
     await redis.hset(keys.usage(ben, month), `row|${day}`, "0,0,0,0,0,0,4,0");
+    await redis.hset(keys.usageSums(ada, month), `day|${day}`, "9,0,0,0,0,0,0,0", "place", "1,0,0,0,0,0,0,0");
+    await redis.hdel(keys.usageSums(ada, month), "wait|0");
     const { findings } = await auditLedger(books, nowMs);
     const usageDrift = { kind: "usage-drift", month };
     expect(findings.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))).toEqual([
@@ -107,6 +109,7 @@ describe("an audit of the books on Redis", () => {
       { kind: "member-drift", member: ada, month, ledgerTokens: 70, accountTokens: 77 },
       { kind: "member-drift", member: "mem_ghost", month, ledgerTokens: 0, accountTokens: 3 },
       { kind: "node-drift", node: studio, period: day, ledgerTokens: 70, accountTokens: 75 },
+      { kind: "sums-drift", member: ada, month, wrongSums: 3 },
       { ...usageDrift, member: ada, usageTokens: 70, accountTokens: 77 },
       { ...usageDrift, member: ben, usageTokens: 4, accountTokens: 0 },
       { ...usageDrift, member: "mem_ghost", usageTokens: 0, accountTokens: 3 },

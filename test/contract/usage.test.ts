@@ -1,6 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { asJobId, WAIT_EDGES_MS } from "@coop/core";
+import { asJobId, assert, auditLedger, WAIT_EDGES_MS } from "@coop/core";
+import type { MemberUsageSums } from "@coop/core";
+import { sumsOfRows } from "@coop/core/testing";
 import {
   ada,
   admission,
@@ -18,8 +20,15 @@ import {
   studio,
   success,
 } from "../harness/job-requests.ts";
-import { eachJobStores } from "../harness/job-stores.ts";
+import { eachJobStores, openRedisStores, useTestRedis } from "../harness/job-stores.ts";
+import type { JobStores } from "../harness/job-stores.ts";
 import { openJob, serve } from "../harness/opened-job.ts";
+
+/** With the places in an order of their own. */
+const ordered = ({ days, places }: Pick<MemberUsageSums, "days" | "places">) => ({
+  days,
+  places: places.toSorted((a, b) => ((a.place?.node ?? "") < (b.place?.node ?? "") ? -1 : 1)),
+});
 
 describe.each(eachJobStores())("the usage of a month in the job store on %s", (_name, open) => {
   test("has a row for each day and place, with what ended there", async () => {
@@ -32,7 +41,7 @@ describe.each(eachJobStores())("the usage of a month in the job store on %s", (_
     await jobs.admit(admission({}, { id: gone }));
     await jobs.cancel(gone, ada, "member", noonMs);
     const none = { succeeded: 0, failed: 0, cancelled: 0, expired: 0 };
-    const { rows, waits } = await usage.month(ada, month);
+    const { rows } = await usage.month(ada, month);
     const byNode = rows.toSorted((a, b) => ((a.place?.node ?? "") < (b.place?.node ?? "") ? -1 : 1));
     expect(byNode).toEqual([
       {
@@ -67,8 +76,29 @@ describe.each(eachJobStores())("the usage of a month in the job store on %s", (_
       },
     ]);
     // Both were leased as they came; the one that no node had waited for none.
-    expect(waits).toEqual([{ day, jobs: [2, ...WAIT_EDGES_MS.map(() => 0)] }]);
-    expect(await usage.month(ben, month)).toEqual({ member: ben, month, rows: [], waits: [] });
+    const noWaits = WAIT_EDGES_MS.map(() => 0);
+    expect(await usage.sums([ben, ada], month)).toEqual([
+      { member: ben, month, days: [], places: [], waits: [0, ...noWaits] },
+      {
+        member: ada,
+        month,
+        days: [
+          {
+            day,
+            ...none,
+            succeeded: 2,
+            cancelled: 1,
+            promptTokens: 60,
+            outputTokens: 30,
+            chargedTokens: 90,
+            nodeMs: 500,
+          },
+        ],
+        places: expect.arrayContaining([...sumsOfRows(rows).places]),
+        waits: [2, ...noWaits],
+      },
+    ]);
+    expect(await usage.month(ben, month)).toEqual({ member: ben, month, rows: [] });
   });
 
   test("counts an attempt that was followed by another for its node's time alone", async () => {
@@ -77,12 +107,13 @@ describe.each(eachJobStores())("the usage of a month in the job store on %s", (_
     await jobs.expire(retry({ nowMs: noonMs + 2_000 }));
     await jobs.lease(leaseOf({ node: pi, nowMs: noonMs + 7_500 }));
     await jobs.finish(fence, job, 2, success(30, 5), noonMs + 8_500);
-    const { rows, waits } = await usage.month(ada, month);
+    const { rows } = await usage.month(ada, month);
+    const [sums] = await usage.sums([ada], month);
     const nodes = Object.fromEntries(rows.map((row) => [row.place?.node, row]));
     expect(nodes[studio]).toMatchObject({ succeeded: 0, promptTokens: 0, chargedTokens: 0, nodeMs: 2_000 });
     expect(nodes[pi]).toMatchObject({ succeeded: 1, promptTokens: 30, chargedTokens: 35, nodeMs: 1_000 });
     const bucket = WAIT_EDGES_MS.findIndex((edgeMs) => edgeMs >= 7_500);
-    expect(waits[0]?.jobs.map((jobs, i) => (jobs > 0 ? i : -1)).filter((i) => i >= 0)).toEqual([bucket]);
+    expect(sums?.waits.map((waited, i) => (waited > 0 ? i : -1)).filter((i) => i >= 0)).toEqual([bucket]);
   });
 
   test.each(WAIT_EDGES_MS.map((edgeMs, bucket) => [edgeMs, bucket] as const))(
@@ -95,11 +126,11 @@ describe.each(eachJobStores())("the usage of a month in the job store on %s", (_
       ] as const) {
         await serve(stores, name, { nowMs: noonMs + waitMs });
       }
-      const { waits } = await stores.usage.month(ada, month);
+      const [sums] = await stores.usage.sums([ada], month);
       const expected = Array.from({ length: WAIT_EDGES_MS.length + 1 }, () => 0);
       expected[bucket] = 1;
       expected[bucket + 1] = 1;
-      expect(waits).toEqual([{ day, jobs: expected }]);
+      expect(sums?.waits).toEqual(expected);
     },
   );
 
@@ -140,11 +171,58 @@ describe.each(eachJobStores())("the usage of a month in the job store on %s", (_
           await end(id);
         }
         const { rows } = await usage.month(ada, month);
+        const [sums] = await usage.sums([ada], month);
         const nodeMs = rows.reduce((sum, row) => sum + row.nodeMs, 0);
+        expect(sums?.days.reduce((sum, sumsOfDay) => sum + sumsOfDay.nodeMs, 0)).toBe(nodeMs);
         // At most a microsecond is lost for each attempt that shares, at each event; then it is rounded.
         expect(Math.abs(nodeMs - busyMs)).toBeLessThanOrEqual(1 + Math.ceil((events * 12) / 1_000));
       }),
       { numRuns: 8 },
     );
   }, 60_000);
+});
+
+describe("the sums of a month on Redis that was rolled up before there were any", () => {
+  const server = useTestRedis();
+  const openBefore = async () => {
+    const stores = await openRedisStores(server())();
+    await stores.setFence(fence);
+    await serve(stores, "01", { nowMs: noonMs + 501 });
+    await serve(stores, "02", { node: pi, model: "gemma|odd", tier: "local-small", nowMs: noonMs + 1_300 });
+    const [before] = await stores.usage.sums([ada], month);
+    expect(before?.places).toHaveLength(2);
+    await stores.redis.del(stores.keys.usageSums(ada, month));
+    return { stores, before };
+  };
+
+  test("are made of its days when somebody reads them", async () => {
+    const { stores, before } = await openBefore();
+    await using opened = stores;
+    const [none, after] = await opened.usage.sums([ben, ada], month);
+    assert(before && none && after, "each member has sums");
+    expect([ordered(after), after.waits]).toEqual([ordered(before), before.waits]);
+    expect(none).toMatchObject({ days: [], places: [] });
+    expect(await opened.redis.exists(opened.keys.usageSums(ben, month))).toBe(0);
+    await serve(opened, "03");
+    expect((await auditLedger(opened.books, noonMs)).findings).toEqual([]);
+  });
+
+  test.each([
+    ["a job of the same day ends", async (stores: JobStores) => serve(stores, "03", { nowMs: noonMs + 40 })],
+    [
+      "a job of it is given back",
+      async ({ accounting }: JobStores) => accounting.refund(asJobId("job_01"), noonMs + 9),
+    ],
+  ])("are made of its days when %s", async (_name, change) => {
+    const { stores } = await openBefore();
+    await using opened = stores;
+    await change(opened);
+    const [sums] = await opened.usage.sums([ada], month);
+    const { rows } = await opened.usage.month(ada, month);
+    assert(sums, "the member has sums");
+    expect(ordered(sums)).toEqual(ordered(sumsOfRows(rows)));
+    const count = (all: readonly number[]): number => all.reduce((total, one) => total + one, 0);
+    expect(count(sums.waits)).toBe(count(rows.map(({ succeeded }) => succeeded)));
+    expect((await auditLedger(opened.books, noonMs)).findings).toEqual([]);
+  });
 });

@@ -7,8 +7,8 @@ import {
   sumOfDeltas,
   type JobRecord,
   type LedgerEntry,
-  type MemberUsage,
 } from "@coop/core";
+import { sumsOfRows } from "@coop/core/testing";
 import { operatedJobs } from "./job-operations.ts";
 import { ada, ben, day, dayBefore, fence, month, pi, studio } from "./job-requests.ts";
 import type { JobStores } from "./job-stores.ts";
@@ -18,12 +18,9 @@ const NODES = [studio, pi];
 const DAYS = [dayBefore, day];
 const MONTHS = [dayBefore.slice(0, 7), month];
 
-/** Rows and waits in an order that does not depend on the store. */
-const inOrder = ({ rows, waits, ...whose }: MemberUsage): MemberUsage => {
-  const sorted = <T>(all: readonly T[]): T[] =>
-    all.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
-  return { ...whose, rows: sorted(rows), waits: sorted(waits) };
-};
+/** In an order that does not depend on the store. */
+const inOrder = <T>(all: readonly T[]): T[] =>
+  all.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
 
 const ofMembers = async <T>(read: (member: (typeof MEMBERS)[number], inMonth: string) => Promise<T>) =>
   Promise.all(
@@ -37,7 +34,12 @@ export const everything = async ({ jobs, output, ledger, accounting, usage }: Jo
   records: await Promise.all(operatedJobs.map((id) => jobs.read(id))),
   outputs: await Promise.all(operatedJobs.map((id) => output.read(id, START_OF_OUTPUT))),
   accounts: await ofMembers((member, inMonth) => accounting.account(member, inMonth)),
-  usage: await ofMembers(async (member, inMonth) => inOrder(await usage.month(member, inMonth))),
+  usage: await ofMembers(async (member, inMonth) => inOrder((await usage.month(member, inMonth)).rows)),
+  sums: await ofMembers(async (member, inMonth) => {
+    const [sums] = await usage.sums([member], inMonth);
+    ok(sums);
+    return { days: inOrder(sums.days), places: inOrder(sums.places), waits: sums.waits };
+  }),
   nodes: await Promise.all(
     NODES.flatMap((node) => DAYS.map(async (on) => ({ node, on, is: await jobs.nodeAccount(node, on) }))),
   ),
@@ -94,7 +96,7 @@ export async function assertBooksInOrder(
   }
 }
 
-function assertMembersInOrder({ accounts, usage, records }: Everything): void {
+function assertMembersInOrder({ accounts, usage, sums, records }: Everything): void {
   for (const [i, { member, is }] of accounts.entries()) {
     equal(is.heldTokens, 0, `${member} holds nothing`);
     equal(is.unfinishedJobs, 0);
@@ -104,12 +106,16 @@ function assertMembersInOrder({ accounts, usage, records }: Everything): void {
       is.usedTokens,
     );
     equal(
-      sum(usage[i]?.is.rows ?? [], ({ chargedTokens }) => chargedTokens),
+      sum(usage[i]?.is ?? [], ({ chargedTokens }) => chargedTokens),
       is.usedTokens,
     );
   }
+  for (const [i, { is }] of sums.entries()) {
+    const { days, places } = sumsOfRows(usage[i]?.is ?? []);
+    deepEqual({ days: is.days, places: is.places }, { days: inOrder(days), places: inOrder(places) });
+  }
   for (const member of MEMBERS) {
-    const rows = usage.filter((of) => of.member === member).flatMap(({ is }) => is.rows);
+    const rows = usage.filter((of) => of.member === member).flatMap(({ is }) => is);
     equal(
       sum(rows, (row) => row.succeeded + row.failed + row.cancelled + row.expired),
       records.filter((record) => record?.spec.member === member).length,

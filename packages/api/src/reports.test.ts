@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { asNodeId, assert, DEFAULT_SETTINGS, WAIT_EDGES_MS } from "@coop/core";
-import type { MemberUsage, UsageReader, UsageRow } from "@coop/core";
+import type { UsageReader, UsageRow } from "@coop/core";
+import { sumsOfRows } from "@coop/core/testing";
 import {
   ledgerListSchema,
   problemSchema,
@@ -96,6 +97,18 @@ describe("usage and statement", () => {
   });
 });
 
+/** A reader that has these rows of each member. */
+const readerOf = (rowsOf: (month: string) => readonly UsageRow[]): UsageReader => ({
+  month: async (member, month) => ({ member, month, rows: rowsOf(month) }),
+  sums: async (members, month) =>
+    members.map((member) => ({
+      member,
+      month,
+      ...sumsOfRows(rowsOf(month)),
+      waits: WAIT_EDGES_MS.map(() => 1),
+    })),
+});
+
 /** A reader with one job of so many tokens on the first and the last day of each month. */
 function scriptedUsage(seen: string[]): UsageReader {
   const row = (day: string): UsageRow => ({
@@ -110,12 +123,10 @@ function scriptedUsage(seen: string[]): UsageReader {
     chargedTokens: 0,
     nodeMs: 0,
   });
-  return {
-    async month(member, month): Promise<MemberUsage> {
-      seen.push(month);
-      return { member, month, rows: [row(`${month}-01`), row(`${month}-28`)], waits: [] };
-    },
-  };
+  return readerOf((month) => {
+    seen.push(month);
+    return [row(`${month}-01`), row(`${month}-28`)];
+  });
 }
 
 describe("a long range", () => {
@@ -186,12 +197,13 @@ test("however many reports are made at once, members are read one after the othe
   world = await createWorld({
     replace: () => ({
       usage: {
-        month: async (member, month) => {
+        ...scripted,
+        sums: async (members, month) => {
           reading += 1;
           most = Math.max(most, reading);
           await new Promise((resolve) => setImmediate(resolve));
           reading -= 1;
-          return scripted.month(member, month);
+          return scripted.sums(members, month);
         },
       },
     }),
@@ -209,27 +221,20 @@ describe("rendered", () => {
     world = await createWorld({
       replace: ({ members }) => ({
         settings: { ...DEFAULT_SETTINGS, name: `=1+2 ${EVIL}` },
-        usage: {
-          month: async (member, month) => ({
-            member,
-            month,
-            rows: [
-              {
-                day: `${month}-01`,
-                place: { node: asNodeId("node_gone"), model: EVIL, tier: "edge" },
-                succeeded: 3,
-                failed: 0,
-                cancelled: 0,
-                expired: 0,
-                promptTokens: 10,
-                outputTokens: 20,
-                chargedTokens: 30,
-                nodeMs: 5_000,
-              },
-            ],
-            waits: [{ day: `${month}-01`, jobs: WAIT_EDGES_MS.map(() => 1) }],
-          }),
-        },
+        usage: readerOf((month) => [
+          {
+            day: `${month}-01`,
+            place: { node: asNodeId("node_gone"), model: EVIL, tier: "edge" },
+            succeeded: 3,
+            failed: 0,
+            cancelled: 0,
+            expired: 0,
+            promptTokens: 10,
+            outputTokens: 20,
+            chargedTokens: 30,
+            nodeMs: 5_000,
+          },
+        ]),
         members: {
           ...members,
           members: async () =>

@@ -65,6 +65,12 @@ export const ledgerAuditSchema = z.object({
         usageTokens: tokens,
         accountTokens: tokens,
       }),
+      z.object({
+        kind: z.literal("sums-drift"),
+        member: z.string(),
+        month: z.string(),
+        wrongSums: z.number().int(),
+      }),
     ]),
   ),
   /** In all, of which the first are listed. */

@@ -65,6 +65,11 @@ const MANY = {
   standing: "standing",
   /** Hash `row|day` and `row|day|node|tier|model`: counts joined with `,` (usage.ts); `wait|day|bucket`: jobs. By member and month. */
   usage: "usage",
+  /**
+   * Hash of what the usage comes to: `day|day`, `place` and `place|node|tier|model`: counts as in the usage, but ms of the
+   * node, each row rounded; `wait|bucket`: jobs. By member and month. Absent, or whole.
+   */
+  usageSums: "usage-sums",
   /** Hash `used`, `held`, and for each day `used:day`, `held:day`; tokens. By node and month `YYYY-MM`. */
   nodeAccount: "node-account",
   /** String `share|live|at`: an attempt's share of the node's time, microseconds; live attempts; as of, ms. By node. */
@@ -120,6 +125,7 @@ export function createKeys(prefix: string) {
     anyAccount: `${prefix}:*account:*`,
     standing: (member: string) => many("standing", member),
     usage: (member: string, month: string) => many("usage", member, month),
+    usageSums: (member: string, month: string) => many("usageSums", member, month),
     nodeAccount: (node: string, month: string) => many("nodeAccount", node, month),
     nodeClock: (node: string) => many("nodeClock", node),
     idempotency: (member: string, key: string) => many("idempotency", member, key),

@@ -21,6 +21,7 @@ export type ScriptName =
   | "grant"
   | "sum-usage"
   | "read-usage"
+  | "read-sums"
   | "settle-absent"
   | "sweep"
   | "append-audit"

@@ -3,10 +3,17 @@ import { expect, test } from "vitest";
 import { createKeys } from "./keys.ts";
 import { createUsageReader } from "./usage.ts";
 
+type Fields = Readonly<Record<string, string>>;
+const textOf = (fields: Fields): string => JSON.stringify(Object.entries(fields).flat());
+
 /** Reads these fields as a member's usage. */
-const read = (fields: Readonly<Record<string, string>>) =>
-  createUsageReader(createKeys("{test}"), async () => JSON.stringify(Object.entries(fields).flat())).month(
-    asMemberId("mem_a"),
+const read = (fields: Fields) =>
+  createUsageReader(createKeys("{test}"), async () => textOf(fields)).month(asMemberId("mem_a"), "2026-11");
+
+/** Reads these fields as the sums of a member's usage. */
+const readSums = (fields: Fields) =>
+  createUsageReader(createKeys("{test}"), async () => [textOf(fields)]).sums(
+    [asMemberId("mem_a")],
     "2026-11",
   );
 
@@ -32,15 +39,27 @@ test("a row tells its place, and one without a place that there was none", async
   ]);
 });
 
-test("waits come by day, each in its bucket", async () => {
-  const { waits, rows } = await read({ "wait|2026-11-03|0": "2", "wait|2026-11-03|21": "5" });
-  expect(rows).toEqual([]);
-  expect(waits).toHaveLength(1);
-  expect([waits[0]?.jobs[0], waits[0]?.jobs[1], waits[0]?.jobs[21]]).toEqual([2, 0, 5]);
+test("sums are of days and of places, and waits each in its bucket", async () => {
+  const [sums] = await readSums({
+    "day|2026-11-03": "1,2,3,4,5,6,7,8499",
+    "place|node_a|local-small|hf.co/a|b:q4": "1,2,3,4,5,6,7,8499",
+    place: "0,0,1,0,0,0,0,0",
+    "wait|0": "2",
+    "wait|21": "5",
+  });
+  expect(sums?.days).toMatchObject([{ day: "2026-11-03", failed: 2, nodeMs: 8_499 }]);
+  expect(sums?.places).toMatchObject([
+    { place: { node: "node_a", tier: "local-small", model: "hf.co/a|b:q4" }, chargedTokens: 7 },
+    { place: null, cancelled: 1 },
+  ]);
+  expect(sums?.waits).toEqual([2, ...Array.from({ length: 20 }, () => 0), 5]);
 });
 
 test("a month without usage is empty", async () => {
-  expect(await read({})).toEqual({ member: "mem_a", month: "2026-11", rows: [], waits: [] });
+  const whose = { member: "mem_a", month: "2026-11" };
+  expect(await read({ "wait|2026-11-03|0": "2" })).toEqual({ ...whose, rows: [] });
+  const waits = Array.from({ length: 22 }, () => 0);
+  expect(await readSums({})).toEqual([{ ...whose, days: [], places: [], waits }]);
 });
 
 test.each([
@@ -51,9 +70,19 @@ test.each([
   ["row|yesterday", "1,2,3,4,5,6,7,8"],
   ["row|2026-11-03|node_a|huge|m", "1,2,3,4,5,6,7,8"],
   ["row|2026-11-03|node_a|edge", "1,2,3,4,5,6,7,8"],
-  ["wait|2026-11-03|22", "1"],
-  ["wait|2026-11-03|1", "many"],
   ["something|2026-11-03", "1"],
 ])("%s with %s is a broken invariant, not a number", async (field, text) => {
   await expect(read({ [field]: text })).rejects.toThrow(/broken invariant.*usage has/);
+});
+
+test.each([
+  ["day|2026-11-03", "1,2,3,4,5,6,7"],
+  ["day|2026-11-03|node_a", "1,2,3,4,5,6,7,8"],
+  ["place|node_a|huge|m", "1,2,3,4,5,6,7,8"],
+  ["place|node_a", "1,2,3,4,5,6,7,8"],
+  ["wait|22", "1"],
+  ["wait|1", "many"],
+  ["wait", "1"],
+])("a sum %s with %s is a broken invariant, not a number", async (field, text) => {
+  await expect(readSums({ [field]: text })).rejects.toThrow(/broken invariant.*usage has/);
 });

@@ -1,4 +1,14 @@
-import { asNodeId, TIERS, WAIT_EDGES_MS, type UsageReader, type UsageRow } from "@coop/core";
+import {
+  asNodeId,
+  TIERS,
+  WAIT_EDGES_MS,
+  type MemberId,
+  type MemberUsageSums,
+  type UsageCounts,
+  type UsageOfDay,
+  type UsageOfPlace,
+  type UsageReader,
+} from "@coop/core";
 import { z } from "zod";
 import type { Keys } from "./keys.ts";
 import type { RunScript } from "./script.ts";
@@ -10,44 +20,87 @@ import type { RunScript } from "./script.ts";
 export function createUsageReader(keys: Keys, run: RunScript): UsageReader {
   return {
     async month(member, month) {
-      const rows: UsageRow[] = [];
-      const waits = new Map<string, number[]>();
-      const fields = fieldsReply.parse(
-        JSON.parse(String(await run("read-usage", keys.usage(member, month), []))),
+      const text = await run("read-usage", keys.usage(member, month), []);
+      const rows = fieldsOf(String(text)).flatMap(([field, value]) =>
+        // Waits of days are kept for the sums.
+        field.startsWith("wait|") ? [] : [rowOf(field, value) ?? broken(field, value)],
       );
-      for (let at = 0; at + 1 < fields.length; at += 2) {
-        const [field = "", text = ""] = [fields[at], fields[at + 1]];
-        const row = rowOf(field, text);
-        if (row !== null) rows.push(row);
-        else if (!addWait(waits, field, text))
-          throw new Error(`broken invariant: usage has ${JSON.stringify(text)} in ${JSON.stringify(field)}`);
-      }
-      return { member, month, rows, waits: [...waits].map(([day, jobs]) => ({ day, jobs })) };
+      return { member, month, rows };
+    },
+    async sums(members, month) {
+      const pairs = members.flatMap((member) => [keys.usageSums(member, month), keys.usage(member, month)]);
+      const [first] = pairs;
+      if (first === undefined) return [];
+      const texts = textsReply.parse(await run("read-sums", first, pairs));
+      return members.map((member, index) => sumsOf(member, month, texts[index] ?? ""));
     },
   };
 }
 
+const textsReply = z.array(z.string());
 /** Fields and values in turn. */
 const fieldsReply = z.array(z.string());
 
+function fieldsOf(text: string): readonly (readonly [field: string, value: string])[] {
+  const fields = fieldsReply.parse(JSON.parse(text));
+  return Array.from({ length: fields.length / 2 }, (_, i) => [fields[i * 2] ?? "", fields[i * 2 + 1] ?? ""]);
+}
+
+function broken(field: string, text: string): never {
+  throw new Error(`broken invariant: usage has ${JSON.stringify(text)} in ${JSON.stringify(field)}`);
+}
+
 /** `row|day` and `row|day|node|tier|model`; a model's name may have a `|` itself. */
 const ROW = /^row\|(\d{4}-\d{2}-\d{2})(?:\|([^|]+)\|([^|]+)\|(.+))?$/;
-/** Ends by how they were, prompt, output and charged tokens, microseconds of the node: as `rollUp` joins them. */
+/** The same without the day. */
+const PLACE = /^place(?:\|([^|]+)\|([^|]+)\|(.+))?$/;
+const DAY = /^day\|(\d{4}-\d{2}-\d{2})$/;
+const WAIT = /^wait\|(\d+)$/;
+/** Ends by how they were, prompt, output and charged tokens, time of the node: as `rollUp` joins them. */
 const COUNTS = /^(\d+),(\d+),(\d+),(\d+),(\d+),(\d+),(\d+),(\d+)$/;
-const WAIT = /^wait\|(\d{4}-\d{2}-\d{2})\|(\d+)$/;
 
-function rowOf(field: string, text: string): UsageRow | null {
-  const named = ROW.exec(field);
+function rowOf(field: string, text: string): (UsageOfDay & UsageOfPlace) | null {
+  const [, day, node, tier, model] = ROW.exec(field) ?? [];
+  const place = placeOf(node, tier, model);
+  const counts = countsOf(text);
+  if (day === undefined || place === undefined || counts === null) return null;
+  return { day, place, ...counts, nodeMs: Math.round(counts.nodeMs / 1_000) };
+}
+
+function sumsOf(member: MemberId, month: string, text: string): MemberUsageSums {
+  const days: UsageOfDay[] = [];
+  const places: UsageOfPlace[] = [];
+  const waits = Array.from({ length: WAIT_EDGES_MS.length + 1 }, () => 0);
+  for (const [field, value] of fieldsOf(text)) {
+    const counts = countsOf(value);
+    const day = DAY.exec(field)?.[1];
+    const named = PLACE.exec(field);
+    const place = named === null ? undefined : placeOf(named[1], named[2], named[3]);
+    const bucket = WAIT.exec(field)?.[1];
+    if (counts !== null && day !== undefined) days.push({ ...counts, day });
+    else if (counts !== null && place !== undefined) places.push({ ...counts, place });
+    else if (Number(bucket) in waits && /^\d+$/.test(value)) waits[Number(bucket)] = Number(value);
+    else broken(field, value);
+  }
+  return { member, month, days, places, waits };
+}
+
+/** Undefined for parts that make no place. */
+function placeOf(
+  node: string | undefined,
+  tierName: string | undefined,
+  model: string | undefined,
+): UsageOfPlace["place"] | undefined {
+  if (node === undefined) return null;
+  const tier = TIERS.find((one) => one === tierName);
+  return tier === undefined || model === undefined ? undefined : { node: asNodeId(node), tier, model };
+}
+
+/** The last as it is written. */
+function countsOf(text: string): UsageCounts | null {
   const counts = COUNTS.exec(text);
-  const day = named?.[1];
-  if (day === undefined || counts === null) return null;
-  const [node, model] = [named?.[2], named?.[4]];
-  const tier = TIERS.find((one) => one === named?.[3]);
-  const isPlaced = node !== undefined && tier !== undefined && model !== undefined;
-  if (node !== undefined && !isPlaced) return null;
+  if (counts === null) return null;
   return {
-    day,
-    place: isPlaced ? { node: asNodeId(node), tier, model } : null,
     succeeded: Number(counts[1]),
     failed: Number(counts[2]),
     cancelled: Number(counts[3]),
@@ -55,18 +108,6 @@ function rowOf(field: string, text: string): UsageRow | null {
     promptTokens: Number(counts[5]),
     outputTokens: Number(counts[6]),
     chargedTokens: Number(counts[7]),
-    nodeMs: Math.round(Number(counts[8]) / 1_000),
+    nodeMs: Number(counts[8]),
   };
-}
-
-/** False for a field that is no wait. */
-function addWait(waits: Map<string, number[]>, field: string, text: string): boolean {
-  const [, day, bucket] = WAIT.exec(field) ?? [];
-  if (day === undefined) return false;
-  const jobs = waits.get(day) ?? Array.from({ length: WAIT_EDGES_MS.length + 1 }, () => 0);
-  const index = Number(bucket);
-  if (!(index in jobs) || !/^\d+$/.test(text)) return false;
-  jobs[index] = Number(text);
-  waits.set(day, jobs);
-  return true;
 }

@@ -24,7 +24,12 @@ const books = (accountTokens: number): LedgerReader => {
       nodeAccountKeptMs: 0,
     }),
     rolledUp: async (asked) =>
-      asked.map((account) => ({ ...account, usedTokens: accountTokens, chargedTokens: accountTokens })),
+      asked.map((account) => ({
+        ...account,
+        usedTokens: accountTokens,
+        chargedTokens: accountTokens,
+        wrongSums: 0,
+      })),
   };
 };
 

@@ -35,6 +35,7 @@ const drifted = {
   findings: [
     { kind: "member-drift", member: "mem_a", month: "2026-03", ledgerTokens: 1_000, accountTokens: 1_007 },
     { kind: "node-drift", node: "node_pi", period: "2026-03-01", ledgerTokens: 5, accountTokens: 0 },
+    { kind: "sums-drift", member: "mem_a", month: "2026-03", wrongSums: 2 },
     { kind: "unbalanced", position: "7-0", of: "job_1", sumTokens: -1 },
   ],
   findingCount: 1_003,
@@ -52,8 +53,9 @@ describe("ledger verify", () => {
     expect(printed.split("\n")).toEqual([
       "mem_a in 2026-03: the ledger has 1,000 tokens, the account 1,007 (+7)",
       "node_pi in 2026-03-01: the ledger has 5 tokens, the account 0 (-5)",
+      "usage of mem_a in 2026-03: 2 sums differ from what the days come to",
       "entry 7-0 (job_1) sums to -1, not to zero",
-      "... and 1,000 more",
+      "... and 999 more",
       "",
     ]);
     expect(failure).toMatchObject({

@@ -52,6 +52,8 @@ function inWords(finding: Finding): string {
         finding.usageTokens,
         finding,
       );
+    case "sums-drift":
+      return `usage of ${finding.member} in ${finding.month}: ${plural(finding.wrongSums, "sum")} differ from what the days come to`;
     case "node-drift":
       return drift(`${finding.node} in ${finding.period}`, "the ledger", finding.ledgerTokens, finding);
   }

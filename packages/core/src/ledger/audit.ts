@@ -33,6 +33,13 @@ export type LedgerFinding =
       readonly month: string;
       readonly usageTokens: number;
       readonly accountTokens: number;
+    }
+  /** So many sums of a month's usage, which reports are made from, are not what its days come to. */
+  | {
+      readonly kind: "sums-drift";
+      readonly member: MemberId;
+      readonly month: string;
+      readonly wrongSums: number;
     };
 
 export interface LedgerAudit {
@@ -68,7 +75,8 @@ export async function auditLedger(ledger: LedgerReader, nowMs: number): Promise<
   sums.take(balances.sums);
   const compared = sums.compare(balances, nowMs);
   const accounts = balances.accounts.filter((account) => account.kind === "member");
-  for (const { member, month, usedTokens, chargedTokens } of await ledger.rolledUp(accounts)) {
+  for (const { member, month, usedTokens, chargedTokens, wrongSums } of await ledger.rolledUp(accounts)) {
+    if (wrongSums > 0) findings.add({ kind: "sums-drift", member, month, wrongSums });
     if (usedTokens !== chargedTokens)
       findings.add({
         kind: "usage-drift",

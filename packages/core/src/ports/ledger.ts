@@ -81,6 +81,8 @@ export interface RolledUp extends MemberMonth {
   readonly usedTokens: number;
   /** Of the usage. */
   readonly chargedTokens: number;
+  /** How many of the sums that are kept beside the usage are not what it comes to. */
+  readonly wrongSums: number;
 }
 
 /** Reads what was settled. Nobody changes a line once it is there. */

@@ -7,6 +7,7 @@ import type { Tier } from "../terms.ts";
 import { createMonthReport } from "./month-report.ts";
 import type { MemberRecord, MonthBasis } from "./month-report.ts";
 import type { ReportedNode } from "./node-month.ts";
+import { sumsOfRows } from "../testing/usage-sums.ts";
 import { monthPeriod } from "./period.ts";
 
 const HOUR_MS = 3_600_000;
@@ -48,7 +49,7 @@ const row = (on: string | null, changes: Partial<UsageRow> = {}, tier: Tier = "e
 
 const record = (name: string, rows: readonly UsageRow[]): MemberRecord => ({
   member: member(name),
-  usage: { member: asMemberId(`mem_${name}`), month: "2026-11", rows, waits: [] },
+  usage: { ...sumsOfRows(rows), waits: [] },
   quota: { usedTokens: 0, heldTokens: 0, creditTokens: 0, floorTokens: null, limitTokens: null },
 });
 

@@ -1,5 +1,5 @@
 import type { Member } from "../ports/membership.ts";
-import type { MemberUsage, UsageCounts } from "../ports/usage.ts";
+import type { MemberUsageSums, UsageCounts } from "../ports/usage.ts";
 import type { CoopSettings, MoneySettings } from "../settings.ts";
 import { asNodeId } from "../terms.ts";
 import type { MemberId } from "../terms.ts";
@@ -34,7 +34,7 @@ export interface MonthBasis {
 /** One member's month as the stores have it. */
 export interface MemberRecord {
   readonly member: Pick<Member, "id" | "name">;
-  readonly usage: MemberUsage;
+  readonly usage: Pick<MemberUsageSums, "days" | "places" | "waits">;
   readonly quota: QuotaFigures;
 }
 
@@ -131,7 +131,7 @@ const SUMMED = ["days", "tiers", "models", "nodes"] as const;
 /** Usage by each thing at once. */
 interface UsageSum extends Readonly<Record<(typeof SUMMED)[number], UsageGroups>> {
   readonly waits: WaitSum;
-  add(usage: MemberUsage): void;
+  add(usage: MemberRecord["usage"]): void;
   merge(other: UsageSum): void;
 }
 
@@ -146,12 +146,12 @@ function createUsageSum(): UsageSum {
   return {
     ...sum,
     add(usage) {
-      for (const name of SUMMED) sum[name].add(usage.rows);
+      for (const name of SUMMED) sum[name].addSums(usage);
       sum.waits.add(usage.waits);
     },
     merge(other) {
       for (const name of SUMMED) sum[name].merge(other[name].list());
-      sum.waits.merge(other.waits.jobs());
+      sum.waits.add(other.waits.jobs());
     },
   };
 }

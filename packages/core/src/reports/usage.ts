@@ -1,4 +1,4 @@
-import type { UsageCounts, UsageRow } from "../ports/usage.ts";
+import type { MemberUsageSums, UsageCounts, UsageOfPlace, UsageRow } from "../ports/usage.ts";
 import { TIERS } from "../terms.ts";
 
 /** What usage can be summed by. */
@@ -14,6 +14,8 @@ export interface UsageGroup extends UsageCounts {
 /** Usage by one thing, summed as it is added. */
 export interface UsageGroups {
   add(rows: readonly UsageRow[]): void;
+  /** Adds a member's whole month. */
+  addSums(sums: Pick<MemberUsageSums, "days" | "places">): void;
   /** Adds what was summed by the same thing elsewhere. */
   merge(groups: readonly UsageGroup[]): void;
   total(): UsageCounts;
@@ -25,7 +27,6 @@ type Sums = { -readonly [Name in keyof UsageCounts]: number };
 
 export function createUsageGroups(by: UsageGrouping): UsageGroups {
   const groups = new Map<string | null, Sums>();
-  const keyOf = keys[by];
   const sumsOf = (key: string | null): Sums => {
     const known = groups.get(key) ?? noSums();
     groups.set(key, known);
@@ -33,7 +34,11 @@ export function createUsageGroups(by: UsageGrouping): UsageGroups {
   };
   return {
     add(rows) {
-      for (const row of rows) increase(sumsOf(keyOf(row)), row);
+      for (const row of rows) increase(sumsOf(by === "day" ? row.day : keysOfPlaces[by](row)), row);
+    },
+    addSums({ days, places }) {
+      if (by === "day") for (const sums of days) increase(sumsOf(sums.day), sums);
+      else for (const sums of places) increase(sumsOf(keysOfPlaces[by](sums)), sums);
     },
     merge(others) {
       for (const group of others) increase(sumsOf(group.key), group);
@@ -76,8 +81,9 @@ function increase(sums: Sums, by: UsageCounts): void {
   sums.nodeMs += by.nodeMs;
 }
 
-const keys: Readonly<Record<UsageGrouping, (row: UsageRow) => string | null>> = {
-  day: ({ day }) => day,
+const keysOfPlaces: Readonly<
+  Record<Exclude<UsageGrouping, "day">, (of: Pick<UsageOfPlace, "place">) => string | null>
+> = {
   model: ({ place }) => place?.model ?? null,
   tier: ({ place }) => place?.tier ?? null,
   node: ({ place }) => place?.node ?? null,

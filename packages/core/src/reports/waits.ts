@@ -1,5 +1,4 @@
 import { WAIT_EDGES_MS } from "../ports/usage.ts";
-import type { WaitsOfDay } from "../ports/usage.ts";
 
 /** A quantile of waits, read from a histogram. */
 export interface WaitQuantile {
@@ -21,23 +20,18 @@ export interface WaitSummary {
 
 /** Jobs by bucket of the wait histogram, summed as they are added. */
 export interface WaitSum {
-  add(waits: readonly WaitsOfDay[]): void;
-  /** Adds what was summed elsewhere. @param jobs by bucket */
-  merge(jobs: readonly number[]): void;
+  /** @param jobs by bucket */
+  add(jobs: readonly number[]): void;
   jobs(): readonly number[];
   summary(): WaitSummary;
 }
 
 export function createWaitSum(): WaitSum {
   const buckets = Array.from({ length: WAIT_EDGES_MS.length + 1 }, () => 0);
-  const merge = (jobs: readonly number[]): void => {
-    for (const [index, amount] of jobs.entries()) buckets[index] = (buckets[index] ?? 0) + amount;
-  };
   return {
-    add(waits) {
-      for (const { jobs } of waits) merge(jobs);
+    add(jobs) {
+      for (const [index, amount] of jobs.entries()) buckets[index] = (buckets[index] ?? 0) + amount;
     },
-    merge,
     jobs: () => buckets,
     summary: () => ({
       jobs: buckets.reduce((sum, amount) => sum + amount, 0),

@@ -14,3 +14,4 @@ export * from "./memory-job-store.ts";
 export * from "./json-paths.ts";
 export * from "./memory-audit-log.ts";
 export * from "./memory-erasures.ts";
+export * from "./usage-sums.ts";

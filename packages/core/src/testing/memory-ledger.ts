@@ -32,6 +32,8 @@ export function createMemoryLedgerReader(
         month,
         usedTokens: accounts.read(memberAccount(member, month)).usedTokens,
         chargedTokens: usage.charged(member, month),
+        // They are made from the rows at each reading.
+        wrongSums: 0,
       })),
   };
 }

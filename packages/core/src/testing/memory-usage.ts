@@ -3,6 +3,7 @@ import type { TerminalState } from "../job/job.ts";
 import type { UsageReader, UsageRow } from "../ports/usage.ts";
 import { WAIT_EDGES_MS } from "../ports/usage.ts";
 import type { MemberId } from "../terms.ts";
+import { sumsOfRows } from "./usage-sums.ts";
 
 type Place = NonNullable<UsageRow["place"]>;
 type Counts = { -readonly [Name in keyof Omit<UsageRow, "day" | "place" | "nodeMs">]: number };
@@ -29,24 +30,25 @@ export function createMemoryUsage() {
     return row;
   };
 
+  const rowsOf = (member: MemberId, month: string): readonly UsageRow[] =>
+    [...rows.values()]
+      .filter(({ at }) => at.member === member && monthOfDay(at.day) === month)
+      .map(({ at: { day, place }, counts, nodeUs }) => ({
+        day,
+        place,
+        ...counts,
+        nodeMs: Math.round(nodeUs / 1_000),
+      }));
+
   const reader: UsageReader = {
-    async month(member, month) {
-      const own = [...rows.values()].filter(({ at }) => at.member === member && monthOfDay(at.day) === month);
-      return {
+    month: async (member, month) => ({ member, month, rows: rowsOf(member, month) }),
+    sums: async (members, month) =>
+      members.map((member) => ({
         member,
         month,
-        rows: own.map(({ at: { day, place }, counts, nodeUs }) => ({
-          day,
-          place,
-          ...counts,
-          nodeMs: Math.round(nodeUs / 1_000),
-        })),
-        waits: [...waits]
-          .map(([name, jobs]) => ({ name, day: name.split(" ")[1] ?? "", jobs }))
-          .filter(({ name, day }) => name === `${member} ${day}` && monthOfDay(day) === month)
-          .map(({ day, jobs }) => ({ day, jobs })),
-      };
-    },
+        ...sumsOfRows(rowsOf(member, month)),
+        waits: waits.get(`${member} ${month}`) ?? noWaits(),
+      })),
   };
 
   return {
@@ -65,8 +67,8 @@ export function createMemoryUsage() {
       row.counts.chargedTokens += used.chargedTokens;
       row.nodeUs += used.nodeUs;
       if (waitMs === null) return;
-      const name = `${at.member} ${at.day}`;
-      const jobs = waits.get(name) ?? Array.from({ length: WAIT_EDGES_MS.length + 1 }, () => 0);
+      const name = `${at.member} ${monthOfDay(at.day)}`;
+      const jobs = waits.get(name) ?? noWaits();
       const edge = WAIT_EDGES_MS.findIndex((edgeMs) => waitMs <= edgeMs);
       const bucket = edge === -1 ? WAIT_EDGES_MS.length : edge;
       jobs[bucket] = (jobs[bucket] ?? 0) + 1;
@@ -87,5 +89,7 @@ export function createMemoryUsage() {
     },
   };
 }
+
+const noWaits = (): number[] => Array.from({ length: WAIT_EDGES_MS.length + 1 }, () => 0);
 
 export type MemoryUsage = ReturnType<typeof createMemoryUsage>;

@@ -137,29 +137,92 @@ local function stopClock(job, now)
   return share - job.shareAt
 end
 
-local ROW = '^(%d+),(%d+),(%d+),(%d+),(%d+),(%d+),(%d+),(%d+)$'
+local COUNTS = '^(%d+),(%d+),(%d+),(%d+),(%d+),(%d+),(%d+),(%d+)$'
+
+-- Counts as text, with more added to each.
+local function increased(counts, succeeded, failed, cancelled, expired, prompt, output, charged, time)
+  local succeededBefore, failedBefore, cancelledBefore, expiredBefore, promptBefore, outputBefore, chargedBefore, timeBefore =
+    string.match(counts or '0,0,0,0,0,0,0,0', COUNTS)
+  return (succeededBefore + succeeded) .. ',' .. (failedBefore + failed) .. ',' .. (cancelledBefore + cancelled)
+    .. ',' .. (expiredBefore + expired) .. ',' .. (promptBefore + prompt) .. ',' .. (outputBefore + output)
+    .. ',' .. (chargedBefore + charged) .. ',' .. (timeBefore + time)
+end
+
+-- Whole milliseconds, as whoever reads a row rounds them.
+local function toMs(us)
+  return math.floor(us / 1000 + 0.5)
+end
+
+-- What the fields of a month's usage come to, by the names of its sums.
+local function sumsOf(fields)
+  local sums = {}
+  local function add(name, counts)
+    local sum = sums[name] or { 0, 0, 0, 0, 0, 0, 0, 0 }
+    for i = 1, 8 do sum[i] = sum[i] + counts[i] end
+    sums[name] = sum
+  end
+  local waits = {}
+  for i = 1, #fields, 2 do
+    local name, value = fields[i], fields[i + 1]
+    if string.sub(name, 1, 4) == 'row|' then
+      local counts = { string.match(value, COUNTS) }
+      counts[8] = toMs(counts[8])
+      add('day|' .. string.sub(name, 5, 14), counts)
+      add('place' .. string.sub(name, 15), counts)
+    else
+      local wait = 'wait' .. string.sub(name, 16)
+      waits[wait] = (waits[wait] or 0) + value
+    end
+  end
+  for name, sum in pairs(sums) do sums[name] = table.concat(sum, ',') end
+  for name, jobs in pairs(waits) do sums[name] = tostring(jobs) end
+  return sums
+end
+
+-- Keeps the sums of a month that was rolled up before there were any. Those that are kept are whole.
+local function keepSums(sums, usage)
+  if call('EXISTS', sums) == 1 then return end
+  local fields = {}
+  for name, value in pairs(sumsOf(call('HGETALL', usage))) do
+    fields[#fields + 1], fields[#fields + 2] = name, value
+  end
+  if #fields > 0 then call('HSET', sums, unpack(fields)) end
+end
 
 -- Rolls up what a job used, on the day it was admitted and where it is or was. `state` nil: it goes on or had
 -- ended before. `nodeUs` nil: no attempt ended with it; otherwise, with a state, counts how long the job waited
 -- for the attempt that ended it.
 local function rollUp(job, state, prompt, output, charge, nodeUs)
-  local key, row, wait = many.usage .. job.member .. ':' .. job.month, 'row|' .. job.admittedOn, 'wait|' .. job.admittedOn
-  if job.node then row = row .. '|' .. job.node .. '|' .. job.tier .. '|' .. job.model end
+  local of, place, bucket = job.member .. ':' .. job.month, '', ''
+  if job.node then place = '|' .. job.node .. '|' .. job.tier .. '|' .. job.model end
   if state and nodeUs then
-    local waited, bucket, waitEdges = job.leasedAt - job.submittedAt, 0, policy.waitEdges
+    local waited, waitEdges = job.leasedAt - job.submittedAt, policy.waitEdges
+    bucket = 0
     while waitEdges[bucket + 1] and waited > waitEdges[bucket + 1] do bucket = bucket + 1 end
-    wait = wait .. '|' .. bucket
+    bucket = '|' .. bucket
   end
-  local known = call('HMGET', key, row, wait)
-  local succeeded, failed, cancelled, expired, prompts, outputs, charged, us =
-    string.match(known[1] or '0,0,0,0,0,0,0,0', ROW)
-  local counts = (succeeded + (state == 'succeeded' and 1 or 0)) .. ',' .. (failed + (state == 'failed' and 1 or 0))
-    .. ',' .. (cancelled + (state == 'cancelled' and 1 or 0)) .. ',' .. (expired + (state == 'expired' and 1 or 0))
-    .. ',' .. (prompts + prompt) .. ',' .. (outputs + output) .. ',' .. (charged + charge) .. ',' .. (us + (nodeUs or 0))
-  if state and nodeUs then
-    call('HSET', key, row, counts, wait, (known[2] or 0) + 1)
+  local usage, row, wait = many.usage .. of, 'row|' .. job.admittedOn .. place, 'wait|' .. job.admittedOn .. bucket
+  local sums, daySum, placeSum, waitSum = many.usageSums .. of, 'day|' .. job.admittedOn, 'place' .. place, 'wait' .. bucket
+  local summed = call('HMGET', sums, daySum, placeSum, waitSum)
+  if not summed[1] then
+    keepSums(sums, usage)
+    summed = call('HMGET', sums, daySum, placeSum, waitSum)
+  end
+  local known = call('HMGET', usage, row, wait)
+  local usBefore = tonumber(string.match(known[1] or '0', '%d+$'))
+  local us = nodeUs or 0
+  local ms = toMs(usBefore + us) - toMs(usBefore)
+  local succeeded, failed = state == 'succeeded' and 1 or 0, state == 'failed' and 1 or 0
+  local cancelled, expired = state == 'cancelled' and 1 or 0, state == 'expired' and 1 or 0
+  local function more(counts, time)
+    return increased(counts, succeeded, failed, cancelled, expired, prompt, output, charge, time)
+  end
+  if bucket ~= '' then
+    call('HSET', usage, row, more(known[1], us), wait, (known[2] or 0) + 1)
+    call('HSET', sums, daySum, more(summed[1], ms), placeSum, more(summed[2], ms), waitSum, (summed[3] or 0) + 1)
   else
-    call('HSET', key, row, counts)
+    call('HSET', usage, row, more(known[1], us))
+    call('HSET', sums, daySum, more(summed[1], ms), placeSum, more(summed[2], ms))
   end
 end
 
