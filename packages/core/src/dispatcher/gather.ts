@@ -82,7 +82,8 @@ export const isWithin = (job: PendingJob, limits: KindLimits): boolean =>
  * `out`: of a member outside everywhere, goes where small jobs may pass or not at all.
  */
 type Rank = "promoted" | "inside" | "outside" | "out";
-const RANKS: readonly Rank[] = ["promoted", "inside", "outside"];
+/** Those outside everywhere are looked at first, whether they may pass. */
+const PLACES: Readonly<Record<Rank, number>> = { out: -1, promoted: 0, inside: 1, outside: 2 };
 
 interface Admitted {
   readonly job: PendingJob;
@@ -102,8 +103,6 @@ const SOMEWHERE_MAX = 16;
 const PASSING_JOBS_MAX = 8;
 /** Urgent jobs of one kind that are looked at. */
 const URGENT_JOBS_MAX = 16;
-/** The order counts sizes this much, for jobs of one kind. */
-const ROUGH_EXPONENT = 0.7;
 
 /**
  * At most `depth` jobs that the fair order admits: those overtaken too often, then urgent ones, then by `keyOf`; and
@@ -127,10 +126,7 @@ export function gather(
     rough.length <= depth
       ? rough
       : rough
-          .sort(
-            (one, other) =>
-              RANKS.indexOf(one.rank) - RANKS.indexOf(other.rank) || one.roughKey - other.roughKey,
-          )
+          .sort((one, other) => PLACES[one.rank] - PLACES[other.rank] || one.roughKey - other.roughKey)
           .slice(0, depth);
   const unservable: PendingJob[] = [];
   const keyed: { readonly candidate: RoundCandidate; readonly rank: number; readonly key: number }[] = [];
@@ -148,7 +144,7 @@ export function gather(
     const passes =
       isOutside && candidate.referenceS <= deps.counters.passingS() && !turns.floods(job.spec.member);
     const turn = passes ? "inside" : rank;
-    if (turn !== "out") keyed.push({ candidate, rank: RANKS.indexOf(turn), key: keyOf(candidate) });
+    if (turn !== "out") keyed.push({ candidate, rank: PLACES[turn], key: keyOf(candidate) });
     if (turn !== "out" && ofOwner) ofOwners.add(candidate);
   }
   const candidates = keyed
@@ -226,7 +222,7 @@ function admitted(
     const rank = job === oldest ? "promoted" : outside.has(job) ? "outside" : out.has(job) ? "out" : "inside";
     const ofOwner = ofOwners.has(job);
     const goesAhead = rank === "promoted" || ofOwner || urgent.has(job);
-    const roughKey = goesAhead ? -Infinity : keyPerSize * job.size ** ROUGH_EXPONENT;
+    const roughKey = goesAhead ? -Infinity : keyPerSize * job.roughSize;
     return { job, rank, urgent: urgent.has(job), ofOwner, kind: open, worth, roughKey };
   });
 }
@@ -264,7 +260,7 @@ function roughKeyPerSize(
 ): number {
   for (const job of jobs) {
     const candidate = isWithin(job, limits) ? candidateOf(job, usable, worth, deps) : null;
-    if (candidate !== null) return keyOf(candidate) / job.size ** ROUGH_EXPONENT;
+    if (candidate !== null) return keyOf(candidate) / job.roughSize;
   }
   return 1;
 }

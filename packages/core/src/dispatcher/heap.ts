@@ -91,40 +91,70 @@ export function createHeap<T>(before: (one: T, other: T) => boolean): Heap<T> {
   };
 }
 
+/** A position in a heap; its children come after it. */
+interface Place<T> {
+  readonly entries: readonly HeapEntry<T>[];
+  readonly position: number;
+  readonly entry: HeapEntry<T>;
+}
+
 /** The first `limit` living values over several heaps that share the order `before`, in that order. */
 export function firstOf<T>(
   heaps: Iterable<Heap<T>>,
   limit: number,
   before: (one: T, other: T) => boolean,
 ): T[] {
-  interface Place {
-    readonly heap: Heap<T>;
-    readonly position: number;
-    readonly value: T;
+  /** Where the next value may be, itself in the order of a heap. */
+  const frontier: Place<T>[] = [];
+  for (const { first, entries } of heaps) {
+    if (first() === undefined) continue;
+    const root = placeAt(entries, 0);
+    if (root !== undefined) addPlace(frontier, root, before);
   }
-  const frontier = createHeap<Place>((one, other) => before(one.value, other.value));
-  const visit = (heap: Heap<T>, position: number): void => {
-    const entry = heap.entries[position];
-    if (entry !== undefined) frontier.push({ heap, position, value: entry.value });
-  };
-  for (const heap of heaps) if (heap.first() !== undefined) visit(heap, 0);
   const found: T[] = [];
-  for (
-    let place = takeFirst(frontier);
-    place !== undefined && found.length < limit;
-    place = takeFirst(frontier)
-  ) {
-    const { heap, position, value } = place;
-    if (heap.entries[position]?.alive === true) found.push(value);
-    visit(heap, 2 * position + 1);
-    visit(heap, 2 * position + 2);
+  for (let place = frontier[0]; place !== undefined && found.length < limit; place = frontier[0]) {
+    const { entries, position, entry } = place;
+    if (entry.alive) found.push(entry.value);
+    const left = placeAt(entries, 2 * position + 1);
+    const last = left ?? frontier.pop();
+    if (last !== undefined && last !== place) replaceFirst(frontier, last, before);
+    const right = placeAt(entries, 2 * position + 2);
+    if (right !== undefined) addPlace(frontier, right, before);
   }
   return found;
 }
 
-function takeFirst<T>(heap: Heap<T>): T | undefined {
-  const value = heap.first();
-  const entry = heap.entries[0];
-  if (entry !== undefined) heap.remove(entry);
-  return value;
+function placeAt<T>(entries: readonly HeapEntry<T>[], position: number): Place<T> | undefined {
+  const entry = entries[position];
+  return entry === undefined ? undefined : { entries, position, entry };
+}
+
+function addPlace<T>(frontier: Place<T>[], place: Place<T>, before: (one: T, other: T) => boolean): void {
+  let at = frontier.length;
+  while (at > 0) {
+    const parent = (at - 1) >> 1;
+    const above = frontier[parent];
+    if (above === undefined || !before(place.entry.value, above.entry.value)) break;
+    frontier[at] = above;
+    at = parent;
+  }
+  frontier[at] = place;
+}
+
+function replaceFirst<T>(frontier: Place<T>[], place: Place<T>, before: (one: T, other: T) => boolean): void {
+  let at = 0;
+  for (;;) {
+    let child = 2 * at + 1;
+    let below = frontier[child];
+    if (below === undefined) break;
+    const right = frontier[child + 1];
+    if (right !== undefined && before(right.entry.value, below.entry.value)) {
+      child += 1;
+      below = right;
+    }
+    if (!before(below.entry.value, place.entry.value)) break;
+    frontier[at] = below;
+    at = child;
+  }
+  frontier[at] = place;
 }

@@ -21,6 +21,8 @@ export interface PendingJob {
   readonly arrival: number;
   /** Grows with its work against its weight; only its order within a kind counts. */
   readonly size: number;
+  /** The size as the order counts it, about. */
+  readonly roughSize: number;
   /** What it may be worth in the fair order, reference-seconds. */
   readonly referenceS: number;
   readonly holdTokens: number;
@@ -46,6 +48,8 @@ export type PendingPlace =
 
 /** One prompt token takes about this part of the time of one output token. */
 const PROMPT_TOKEN_SHARE = 0.1;
+/** The order counts sizes this much, for jobs of one kind. */
+const ROUGH_EXPONENT = 0.7;
 
 export function createPendingJob(
   waiting: {
@@ -61,10 +65,12 @@ export function createPendingJob(
   const { spec } = waiting;
   const { first, fastest } = capacities;
   const outputTokens = Math.min(spec.maxOutputTokens, meanOutputTokens);
+  const size = (spec.promptTokens * PROMPT_TOKEN_SHARE + outputTokens) / weightOf(spec);
   return {
     ...waiting,
     arrival,
-    size: (spec.promptTokens * PROMPT_TOKEN_SHARE + outputTokens) / weightOf(spec),
+    size,
+    roughSize: size ** ROUGH_EXPONENT,
     referenceS:
       first === null ? 0 : weightOf(spec) * referenceSeconds(first, spec.promptTokens, outputTokens),
     holdTokens: holdTokens(spec),

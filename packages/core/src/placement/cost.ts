@@ -145,16 +145,18 @@ export function joinImpact(node: VirtualNode, model: number, need: Need): Impact
 function hinderedByOtherModelsS(node: VirtualNode, model: number, withinS: number): number {
   const chi = node.plan.interference;
   let sumS = 0;
-  for (const [index, first] of node.running.entries()) {
+  for (const first of node.running) {
     if (first.model === model) continue;
-    if (node.running.findIndex((other) => other.model === first.model) !== index) continue;
     let size = 0;
     let longestS = 0;
+    let isFirst = true;
     for (const other of node.running) {
       if (other.model !== first.model) continue;
+      if (size === 0) isFirst = other === first;
       size += 1;
       longestS = Math.max(longestS, other.decodeS);
     }
+    if (!isFirst) continue;
     sumS += Math.min(1, chi * size) * Math.min(longestS, withinS);
   }
   return sumS;

@@ -16,6 +16,7 @@ export function expectedMoreTokens(meanTokens: number, producedTokens: number, m
   const leftTokens = maxTokens - producedTokens;
   if (leftTokens <= 0 || meanTokens <= 0) return 0;
   const mu = Math.log(meanTokens) - (SIGMA * SIGMA) / 2;
+  if (producedTokens === 0) return Math.min(leftTokens, Math.max(0, limitedMean(mu, meanTokens, leftTokens)));
   const produced = Math.min(producedTokens, Math.exp(mu + SIGMA * TAIL_Z));
   const limit = produced + leftTokens;
   const survival = 1 - lengthCdf(mu, produced);

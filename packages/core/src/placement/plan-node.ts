@@ -54,13 +54,12 @@ export function optionsOf(
   meanOf: (model: string) => number,
   cachedOf: (node: number, model: string) => number = () => 0,
 ): (node: number, index: number, model: Runnable) => PlacementOption {
-  let mean = Number.NaN;
-  let outputTokens = 0;
+  /** By mean. */
+  const expected = new Map<number, number>();
   return (node, index, { name, capacity }) => {
-    if (meanOf(name) !== mean) {
-      mean = meanOf(name);
-      outputTokens = expectedMoreTokens(mean, 0, spec.maxOutputTokens);
-    }
+    const mean = meanOf(name);
+    const outputTokens = expected.get(mean) ?? expectedMoreTokens(mean, 0, spec.maxOutputTokens);
+    expected.set(mean, outputTokens);
     const contextTokens = spec.promptTokens + outputTokens / 2;
     return {
       node,

@@ -28,6 +28,8 @@ interface Progress {
   loadS: number;
   prefillS: number;
   decodeS: number;
+  /** How fast it gets through its phase now, as a share of alone. */
+  rate: number;
 }
 
 const DONE_S = 1e-6;
@@ -35,12 +37,21 @@ const NONE: readonly number[] = [];
 
 export const createVirtualNode = (plan: PlanNode): VirtualNode => ({
   plan,
-  running: plan.running.map((attempt) => ({ ...attempt })),
+  running: plan.running.map(begun),
   loaded: plan.models.map((model) => model.loaded),
   elapsedS: 0,
   isNow: true,
   givenTokens: 0,
   finishesS: null,
+});
+
+const begun = ({ model, weight, loadS, prefillS, decodeS }: Running): Progress => ({
+  model,
+  weight,
+  loadS,
+  prefillS,
+  decodeS,
+  rate: 1,
 });
 
 export const isFull = (node: VirtualNode): boolean => node.running.length >= node.plan.slots;
@@ -59,7 +70,7 @@ export function runUntilOthersEnd(node: VirtualNode, model: number): void {
 export function occupy(node: VirtualNode, attempt: Running, evicted: readonly number[]): void {
   for (const model of evicted) node.loaded[model] = false;
   node.loaded[attempt.model] = true;
-  node.running.push({ ...attempt });
+  node.running.push(begun(attempt));
   node.finishesS = null;
 }
 
@@ -68,7 +79,7 @@ export function finishTimesS(node: VirtualNode): readonly number[] {
   if (node.finishesS !== null) return node.finishesS;
   const ahead: VirtualNode = {
     plan: node.plan,
-    running: node.running.map((attempt) => ({ ...attempt })),
+    running: node.running.map(begun),
     loaded: node.loaded,
     elapsedS: 0,
     isNow: false,
@@ -88,25 +99,24 @@ export function finishTimesS(node: VirtualNode): readonly number[] {
 function runToNextCompletion(node: VirtualNode): Progress {
   node.isNow = false;
   for (;;) {
-    const rates = ratesOf(node);
-    let first = -1;
+    setRates(node);
     let stepS = Infinity;
-    for (const [index, attempt] of node.running.entries()) {
-      const phaseS = phaseLeftS(attempt) / (rates[index] ?? 1);
+    let next: Progress | null = null;
+    for (const attempt of node.running) {
+      const phaseS = phaseLeftS(attempt) / attempt.rate;
       if (phaseS < stepS) {
         stepS = phaseS;
-        first = index;
+        next = attempt;
       }
     }
-    const next = node.running[first];
-    assert(next !== undefined, "a node that runs forward runs something");
-    for (const [index, attempt] of node.running.entries()) {
-      if (attempt !== next) progress(attempt, stepS * (rates[index] ?? 1));
+    assert(next !== null, "a node that runs forward runs something");
+    for (const attempt of node.running) {
+      if (attempt !== next) progress(attempt, stepS * attempt.rate);
     }
     endPhase(next);
     node.elapsedS += stepS;
     if (next.loadS <= DONE_S && next.prefillS <= DONE_S && next.decodeS <= DONE_S) {
-      node.running.splice(first, 1);
+      node.running.splice(node.running.indexOf(next), 1);
       node.finishesS = null;
       return next;
     }
@@ -130,27 +140,28 @@ function endPhase(attempt: Progress): void {
   else attempt.decodeS = 0;
 }
 
-/** How fast each attempt gets through its phase, as a share of alone. */
-function ratesOf(node: VirtualNode): number[] {
-  const oneBatch = node.plan.interference < 1;
-  const isDecoding = (attempt: Progress) => attempt.loadS <= 0 && attempt.prefillS <= 0;
-  const sharesBatch = (one: Progress, other: Progress) => oneBatch || one.model === other.model;
+/** Sets how fast each attempt gets through its phase. */
+function setRates({ plan, running }: VirtualNode): void {
+  const oneBatch = plan.interference < 1;
+  /** Decodes by batch: one batch a model, or one for all. */
+  const batches: number[] = [];
   let units = 0;
-  const { running } = node;
-  for (const [index, attempt] of running.entries()) {
-    if (attempt.loadS > 0) continue;
-    const joinsEarlier =
-      isDecoding(attempt) &&
-      running.some((other, earlier) => earlier < index && isDecoding(other) && sharesBatch(attempt, other));
-    if (!joinsEarlier) units += 1;
+  for (const { model, loadS, prefillS } of running) {
+    if (loadS > 0) continue;
+    const batch = oneBatch ? 0 : model;
+    const size = prefillS > 0 ? 0 : (batches[batch] ?? 0) + 1;
+    if (size > 0) batches[batch] = size;
+    if (size <= 1) units += 1;
   }
-  return running.map((attempt) => {
-    if (attempt.loadS > 0) return 1;
-    if (attempt.prefillS > 0) return 1 / units;
-    const batch = running.filter((other) => isDecoding(other) && sharesBatch(attempt, other)).length;
-    const { value: batchFactor } = modelAt(node.plan, attempt.model).capacity.batchFactor;
-    return 1 / (units * (1 + batchFactor * (batch - 1)));
-  });
+  for (const attempt of running) {
+    const { model, loadS, prefillS } = attempt;
+    if (loadS > 0) attempt.rate = 1;
+    else if (prefillS > 0) attempt.rate = 1 / units;
+    else {
+      const size = batches[oneBatch ? 0 : model] ?? 1;
+      attempt.rate = 1 / (units * (1 + modelAt(plan, model).capacity.batchFactor.value * (size - 1)));
+    }
+  }
 }
 
 /**
