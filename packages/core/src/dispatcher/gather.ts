@@ -93,8 +93,6 @@ interface Admitted {
   readonly ofOwner: boolean;
   readonly kind: OpenKind;
   readonly worth: readonly UsableModel[];
-  /** Where it is about to stand in the order. */
-  readonly roughKey: number;
 }
 
 /** Jobs of one kind that are added for members who are inside the window on some nodes only. */
@@ -121,13 +119,12 @@ export function gather(
     if (usable.models.length > 0) open.push({ kind, usable, limits: limitsOf(usable) });
   }
   const turns = turnsOf(open, deps.counters);
-  const rough = open.flatMap((kind) => admitted(kind, depth, turns, keyOf, deps));
-  const nearest =
-    rough.length <= depth
-      ? rough
-      : rough
-          .sort((one, other) => PLACES[one.rank] - PLACES[other.rank] || one.roughKey - other.roughKey)
-          .slice(0, depth);
+  const nearest = nearestOf(
+    open.map((kind) => admitted(kind, depth, turns, deps)),
+    depth,
+    keyOf,
+    deps,
+  );
   const unservable: PendingJob[] = [];
   const keyed: { readonly candidate: RoundCandidate; readonly rank: number; readonly key: number }[] = [];
   const ofOwners = new Set<RoundCandidate>();
@@ -182,13 +179,7 @@ function withOwn(
  * Jobs of a kind whose members are inside the window. Those inside on every node and those inside on some
  * only are counted apart, so that the latter cannot fill the pass and leave the other nodes idle.
  */
-function admitted(
-  open: OpenKind,
-  depth: number,
-  turns: Turns,
-  keyOf: (candidate: Candidate) => number,
-  deps: GatherDeps,
-): readonly Admitted[] {
+function admitted(open: OpenKind, depth: number, turns: Turns, deps: GatherDeps): readonly Admitted[] {
   const { kind, usable } = open;
   const isAdmitted = admissionTo(open, turns, deps.counters);
   const everywhere: Heap<PendingJob>[] = [];
@@ -217,14 +208,32 @@ function admitted(
   for (const job of ofOwners) if (!jobs.has(job) || out.has(job)) outside.add(job);
   for (const job of ofOwners) jobs.add(job);
   const worth = worthWeighing(usable);
-  const keyPerSize = roughKeyPerSize(jobs, open, worth, keyOf, deps);
   return Array.from(jobs, (job) => {
     const rank = job === oldest ? "promoted" : outside.has(job) ? "outside" : out.has(job) ? "out" : "inside";
-    const ofOwner = ofOwners.has(job);
-    const goesAhead = rank === "promoted" || ofOwner || urgent.has(job);
-    const roughKey = goesAhead ? -Infinity : keyPerSize * job.roughSize;
-    return { job, rank, urgent: urgent.has(job), ofOwner, kind: open, worth, roughKey };
+    return { job, rank, urgent: urgent.has(job), ofOwner: ofOwners.has(job), kind: open, worth };
   });
+}
+
+/** The first `depth` of the kinds' jobs: by rank, then about as the order has them. */
+function nearestOf(
+  kinds: readonly (readonly Admitted[])[],
+  depth: number,
+  keyOf: (candidate: Candidate) => number,
+  deps: GatherDeps,
+): readonly Admitted[] {
+  const all = kinds.flat();
+  if (all.length <= depth) return all;
+  const keyed = kinds.flatMap((ofKind) => {
+    const keyPerSize = roughKeyPerSize(ofKind, keyOf, deps);
+    return ofKind.map((one) => {
+      const goesAhead = one.rank === "promoted" || one.ofOwner || one.urgent;
+      return { one, place: PLACES[one.rank], key: goesAhead ? -Infinity : keyPerSize * one.job.roughSize };
+    });
+  });
+  return keyed
+    .sort((first, second) => first.place - second.place || first.key - second.key)
+    .slice(0, depth)
+    .map(({ one }) => one);
 }
 
 type Admission = "everywhere" | "somewhere" | "nowhere";
@@ -252,14 +261,12 @@ function admissionTo(
 
 /** What makes sizes of one kind comparable with those of another: the key of its first job that can be served. */
 function roughKeyPerSize(
-  jobs: Iterable<PendingJob>,
-  { usable, limits }: OpenKind,
-  worth: readonly UsableModel[],
+  ofKind: readonly Admitted[],
   keyOf: (candidate: Candidate) => number,
   deps: Pick<GatherDeps, "outputs" | "prefixes">,
 ): number {
-  for (const job of jobs) {
-    const candidate = isWithin(job, limits) ? candidateOf(job, usable, worth, deps) : null;
+  for (const { job, kind, worth } of ofKind) {
+    const candidate = isWithin(job, kind.limits) ? candidateOf(job, kind.usable, worth, deps) : null;
     if (candidate !== null) return keyOf(candidate) / job.roughSize;
   }
   return 1;

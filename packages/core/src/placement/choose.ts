@@ -1,6 +1,6 @@
 import type { Candidate, PlacementOption } from "./candidate.ts";
-import { costOption, sharedBatch } from "./cost.ts";
-import type { OptionCost } from "./cost.ts";
+import { costOf, costOption, sharedBatch, weigh } from "./cost.ts";
+import type { CostContext, OptionCost, Way } from "./cost.ts";
 import { modelAt } from "./plan.ts";
 import type { PlanNode } from "./plan.ts";
 import {
@@ -63,30 +63,36 @@ interface Start {
   readonly speed: number;
 }
 
+/** A node as a pass knows it, with the starts that were asked for, by model. */
+interface PassNode {
+  readonly ahead: VirtualNode;
+  readonly starts: (Start | null)[];
+}
+
 interface Behind {
   weight: number;
   readonly shares: { readonly of: (node: number) => number };
 }
 
 export function createListPass(fleet: PassFleet): ListPass {
-  const nodes = new Map<number, VirtualNode>();
-  const starts = new Map<number, (Start | undefined)[]>();
+  const nodes = new Map<number, PassNode>();
   /** Weight of the jobs that are still to have their turn, by kind. */
   const behind = new Map<string, Behind>();
   const turned = new Map<string, number>();
 
-  const nodeOf = (index: number): VirtualNode => {
+  const passNodeOf = (index: number): PassNode => {
     const known = nodes.get(index);
     if (known !== undefined) return known;
-    const node = createVirtualNode(fleet.planOf(index));
+    const plan = fleet.planOf(index);
+    const node = { ahead: createVirtualNode(plan), starts: plan.models.map(() => null) };
     nodes.set(index, node);
     return node;
   };
+  const nodeOf = (index: number): VirtualNode => passNodeOf(index).ahead;
   const startAt = (index: number, model: number): Start => {
-    const ofNode = starts.get(index) ?? [];
-    if (ofNode.length === 0) starts.set(index, ofNode);
-    const start = ofNode[model] ?? startOf(nodeOf(index), model);
-    ofNode[model] = start;
+    const { ahead, starts } = passNodeOf(index);
+    const start = starts[model] ?? startOf(ahead, model);
+    starts[model] = start;
     return start;
   };
   const priceOf = (node: number): number => {
@@ -94,19 +100,7 @@ export function createListPass(fleet: PassFleet): ListPass {
     for (const { weight, shares } of behind.values()) if (weight > 0) price += weight * shares.of(node);
     return price;
   };
-  const costOn = (
-    node: VirtualNode,
-    candidate: Candidate,
-    option: PlacementOption,
-    nodePrice: number,
-  ): OptionCost =>
-    costOption(node, option.model, option, {
-      weight: candidate.weight,
-      nodePrice,
-      tokens: candidate.tokens,
-      notBeforeS: notBeforeS(node, candidate),
-      waitingAlike: fleet.waitingOf(candidate.kind) - (turned.get(candidate.kind) ?? 0) + 1,
-    });
+  const waitingAlike = ({ kind }: Candidate): number => fleet.waitingOf(kind) - (turned.get(kind) ?? 0) + 1;
 
   return {
     key(candidate) {
@@ -136,10 +130,11 @@ export function createListPass(fleet: PassFleet): ListPass {
       turned.set(kind, (turned.get(kind) ?? 0) + 1);
     },
     choose(candidate, mayUse) {
-      let best: Choice | null = null;
+      let best: WeighedOption | null = null;
       let bestS = Infinity;
       let pricedNode = -1;
       let nodePrice = 0;
+      const alike = waitingAlike(candidate);
       for (const option of candidate.options) {
         const node = nodeOf(option.node);
         if (isFull(node)) runUntilFree(node);
@@ -149,13 +144,16 @@ export function createListPass(fleet: PassFleet): ListPass {
           pricedNode = option.node;
           nodePrice = priceOf(option.node);
         }
-        const cost = costOn(node, candidate, option, nodePrice);
-        if (cost.terms.totalS < bestS) {
-          bestS = cost.terms.totalS;
-          best = { option, cost };
+        const context = contextOf(node, candidate, nodePrice, alike);
+        const way = weigh(node, option.model, option, context);
+        if (way.totalS < bestS) {
+          bestS = way.totalS;
+          best = { option, node, context, way };
         }
       }
-      return best;
+      if (best === null) return null;
+      const { option, node, context, way } = best;
+      return { option, cost: costOf(way, node, option, context) };
     },
     take(candidate, { option, cost }) {
       const { node: index, model, prefillS, decodeS } = option;
@@ -167,18 +165,39 @@ export function createListPass(fleet: PassFleet): ListPass {
       if (isFull(node)) runUntilFree(node);
     },
     canStartMore() {
-      for (const node of nodes.values()) {
-        if (node.isNow && !isFull(node) && releaseS(node, "interactive") <= 0) return true;
+      for (const { ahead } of nodes.values()) {
+        if (ahead.isNow && !isFull(ahead) && releaseS(ahead, "interactive") <= 0) return true;
       }
       return false;
     },
     costOf(candidate, option) {
       const node = nodeOf(option.node);
       runUntilFree(node);
-      return costOn(node, candidate, option, priceOf(option.node));
+      const context = contextOf(node, candidate, priceOf(option.node), waitingAlike(candidate));
+      return costOption(node, option.model, option, context);
     },
   };
 }
+
+interface WeighedOption {
+  readonly option: PlacementOption;
+  readonly node: VirtualNode;
+  readonly context: CostContext;
+  readonly way: Way;
+}
+
+const contextOf = (
+  node: VirtualNode,
+  candidate: Candidate,
+  nodePrice: number,
+  waitingAlike: number,
+): CostContext => ({
+  weight: candidate.weight,
+  nodePrice,
+  tokens: candidate.tokens,
+  notBeforeS: notBeforeS(node, candidate),
+  waitingAlike,
+});
 
 /** Owners need not keep to the pace that others keep to on their nodes. */
 const notBeforeS = (node: VirtualNode, { spec }: Candidate): number =>

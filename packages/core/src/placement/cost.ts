@@ -55,64 +55,64 @@ const SWITCH_INTERFERENCE_MIN = 0.5;
 /** A switch that starts this close to now still counts as waiting. */
 const SWITCH_MARGIN_S = 1e-6;
 
+/** The cheaper of joining what runs and waiting for other models to end, in all its terms. */
+export const costOption = (node: VirtualNode, model: number, need: Need, context: CostContext): OptionCost =>
+  costOf(weigh(node, model, need, context), node, need, context);
+
+/** One way to run a job at an option, and its total: of the many that are compared, few are told in all their terms. */
+export interface Way {
+  readonly kind: OptionCost["kind"];
+  readonly waitS: number;
+  readonly loadS: number;
+  readonly evicted: readonly number[];
+  readonly evictionS: number;
+  readonly impact: Impact;
+  readonly totalS: number;
+}
+
 /** The cheaper of joining what runs and waiting for other models to end. */
-export function costOption(node: VirtualNode, model: number, need: Need, context: CostContext): OptionCost {
+export function weigh(node: VirtualNode, model: number, need: Need, context: CostContext): Way {
   const evictions = evictionsFor(node, model);
   const evicted = evictions ?? evictionsWhenIdle(node, model);
   const loadS = loadLeftS(node, model);
-  const fixed = {
-    loadS,
-    need,
-    evictionS: evictionS(node, evicted, aloneS(need)),
-    budgetS: (node.plan.tokenPriceS * context.tokens) / context.weight,
+  const lostS = evictionS(node, evicted, aloneS(need));
+  const budgetS = budgetSeconds(node, context);
+  const wayOf = (kind: Way["kind"], freeS: number, impact: Impact): Way => {
+    const waitS = Math.max(freeS, context.notBeforeS);
+    const coRunnersS = impact.othersS / context.weight;
+    const queueS = (context.nodePrice * impact.workS) / context.weight;
+    const totalS = waitS + loadS + impact.ownS + coRunnersS + queueS + lostS + budgetS;
+    return { kind, waitS, loadS, evicted, evictionS: lostS, impact, totalS };
   };
-  const join =
-    evictions === null
-      ? null
-      : priced(node, "join", node.elapsedS, evicted, joinImpact(node, model, need), fixed, context);
+  const join = evictions === null ? null : wayOf("join", node.elapsedS, joinImpact(node, model, need));
   const mayTakeTurns = runsOthers(node, model) && node.plan.interference >= SWITCH_INTERFERENCE_MIN;
   if (join !== null && !mayTakeTurns) return join;
   const { waitS, impact } = switchImpact(node, model, need, context);
-  const startS = node.elapsedS + waitS + SWITCH_MARGIN_S;
-  const after = priced(node, "switch", startS, evicted, impact, fixed, context);
-  return join !== null && join.terms.totalS <= after.terms.totalS ? join : after;
+  const after = wayOf("switch", node.elapsedS + waitS + SWITCH_MARGIN_S, impact);
+  return join !== null && join.totalS <= after.totalS ? join : after;
 }
 
-interface FixedCost {
-  readonly loadS: number;
-  readonly need: Need;
-  readonly evictionS: number;
-  readonly budgetS: number;
-}
-
-function priced(
-  node: VirtualNode,
-  kind: OptionCost["kind"],
-  freeS: number,
-  evicted: readonly number[],
-  impact: Impact,
-  fixed: FixedCost,
-  context: CostContext,
-): OptionCost {
-  const { loadS, need, evictionS, budgetS } = fixed;
-  const waitS = Math.max(freeS, context.notBeforeS);
-  const coRunnersS = impact.othersS / context.weight;
-  const queueS = (context.nodePrice * impact.workS) / context.weight;
+/** The terms of a way that was weighed on the node as it stands. */
+export function costOf(way: Way, node: VirtualNode, need: Need, context: CostContext): OptionCost {
+  const { kind, waitS, loadS, evicted, evictionS: lostS, impact, totalS } = way;
   const terms: CostTerms = {
     waitS,
     loadS,
     prefillS: need.prefillS,
     decodeS: need.decodeS,
     sharingS: impact.ownS - aloneS(need),
-    coRunnersS,
-    queueS,
-    evictionS,
-    budgetS,
-    totalS: waitS + loadS + impact.ownS + coRunnersS + queueS + evictionS + budgetS,
+    coRunnersS: impact.othersS / context.weight,
+    queueS: (context.nodePrice * impact.workS) / context.weight,
+    evictionS: lostS,
+    budgetS: budgetSeconds(node, context),
+    totalS,
   };
   const startsNow = kind === "join" && node.isNow && !isFull(node) && context.notBeforeS <= 0;
   return { kind, startsNow, loadS, evicted, terms };
 }
+
+const budgetSeconds = ({ plan }: VirtualNode, { tokens, weight }: CostContext): number =>
+  (plan.tokenPriceS * tokens) / weight;
 
 /** Starting beside what runs. */
 export function joinImpact(node: VirtualNode, model: number, need: Need): Impact {

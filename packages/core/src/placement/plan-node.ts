@@ -108,14 +108,14 @@ function planRunning(
   { report, attempts }: PlanSource,
   models: readonly PlanModel[],
 ): Pick<PlanNode, "slots" | "models" | "running"> {
-  const running: Running[] = [];
-  for (const attempt of attempts) {
+  const running = attempts.flatMap((attempt): Running | readonly [] => {
     const index = report.models.findIndex((model) => model.name === attempt.model);
     const model = report.models[index];
-    if (model === undefined) continue;
-    const batch = attempts.filter((other) => other.model === attempt.model).length;
-    running.push({ model: index, weight: attempt.weight, ...remainingOf(attempt, model, batch) });
-  }
+    if (model === undefined) return [];
+    let batch = 0;
+    for (const other of attempts) if (other.model === attempt.model) batch += 1;
+    return runningOf(attempt, index, model, batch);
+  });
   return { slots: report.slots - (attempts.length - running.length), models, running };
 }
 
@@ -148,11 +148,8 @@ const SILENT_DECODE_S = 5;
  * What an attempt still needs, alone. Time that passed since it was last heard of goes off the load and the
  * prompt, but never off an output that has not begun: an attempt that hangs does not look as if it were done.
  */
-function remainingOf(
-  attempt: PlannedAttempt,
-  model: ModelReport,
-  batch: number,
-): Omit<Running, "model" | "weight"> {
+function runningOf(attempt: PlannedAttempt, index: number, model: ModelReport, batch: number): Running {
+  const { weight } = attempt;
   const { capacity } = model;
   const contextTokens = attempt.promptTokens + attempt.outputTokens;
   const isDecoding = attempt.phase === "decode";
@@ -161,11 +158,13 @@ function remainingOf(
   const outputTokens = attempt.outputTokens + sinceTokens;
   const moreTokens = expectedMoreTokens(attempt.meanOutputTokens, outputTokens, attempt.maxOutputTokens);
   const decodeS = (moreTokens * decodeStepMs(capacity, contextTokens + moreTokens / 2, 1)) / 1000;
-  if (isDecoding) return { loadS: 0, prefillS: 0, decodeS };
+  if (isDecoding) return { model: index, weight, loadS: 0, prefillS: 0, decodeS };
   const mustLoad = attempt.phase !== "prefill" && !model.loaded && !model.cloud;
   const loadS = mustLoad ? capacity.loadMs.value / 1000 : 0;
   const promptS = prefillMs(capacity, attempt.promptTokens - attempt.cachedTokens) / 1000;
   return {
+    model: index,
+    weight,
     loadS: Math.max(0, loadS - attempt.sinceHeardS),
     prefillS: Math.max(0, promptS - Math.max(0, attempt.sinceHeardS - loadS)),
     decodeS,

@@ -143,25 +143,23 @@ function endPhase(attempt: Progress): void {
 /** Sets how fast each attempt gets through its phase. */
 function setRates({ plan, running }: VirtualNode): void {
   const oneBatch = plan.interference < 1;
-  /** Decodes by batch: one batch a model, or one for all. */
-  const batches: number[] = [];
   let units = 0;
-  for (const { model, loadS, prefillS } of running) {
-    if (loadS > 0) continue;
-    const batch = oneBatch ? 0 : model;
-    const size = prefillS > 0 ? 0 : (batches[batch] ?? 0) + 1;
-    if (size > 0) batches[batch] = size;
-    if (size <= 1) units += 1;
-  }
   for (const attempt of running) {
     const { model, loadS, prefillS } = attempt;
-    if (loadS > 0) attempt.rate = 1;
-    else if (prefillS > 0) attempt.rate = 1 / units;
-    else {
-      const size = batches[oneBatch ? 0 : model] ?? 1;
-      attempt.rate = 1 / (units * (1 + modelAt(plan, model).capacity.batchFactor.value * (size - 1)));
+    attempt.rate = 1;
+    if (loadS > 0) continue;
+    let batch = 0;
+    let isFirst = true;
+    for (const other of running) {
+      if (prefillS > 0 || other.loadS > 0 || other.prefillS > 0) continue;
+      if (!oneBatch && other.model !== model) continue;
+      if (batch === 0) isFirst = other === attempt;
+      batch += 1;
     }
+    if (isFirst) units += 1;
+    if (batch > 0) attempt.rate = 1 + modelAt(plan, model).capacity.batchFactor.value * (batch - 1);
   }
+  for (const attempt of running) if (attempt.loadS <= 0) attempt.rate = 1 / (units * attempt.rate);
 }
 
 /**
