@@ -22,7 +22,8 @@ export interface QueueStep {
  *
  * Q1 All writes go over one connection, so they take effect in the order they are issued.
  * Q2 A job is claimed by moving it to the front (priority 0, last in first out) and taking the front, issued
- *    back to back. Only claims use priority 0, so whatever lies in front is about to be claimed.
+ *    back to back. Only claims use priority 0, so whatever lies in front is about to be claimed. Jobs that are
+ *    next in any case are taken without being moved.
  * Q3 The lock says whose the queue is, not who is alive: one constant token, seven days, never renewed and
  *    never checked for stalling.
  */
@@ -31,6 +32,8 @@ export interface BullQueue extends AsyncDisposable {
   readonly keyPrefix: string;
   /** Takes one step. Rejects when BullMQ refuses it; the job may then be anywhere. */
   perform(step: QueueStep): Promise<void>;
+  /** Claims as many of the jobs that BullMQ gives out next. Answers with their ids, or rejects: what it took then may be anywhere. */
+  takeNext(amount: number): Promise<readonly string[]>;
   /** Ids of active jobs, and of the `limit` delayed jobs that are due first. */
   activeIds(): Promise<readonly string[]>;
   delayedIds(limit: number): Promise<readonly string[]>;
@@ -83,14 +86,17 @@ export function createBullQueue(redis: Redis, prefix: string, log: Log): BullQue
 
   const handle = (id: string): Job => new Job(queue, "job", {}, jobOptions, id);
 
+  const takeFront = async (): Promise<string | null> =>
+    // The types promise a job; an empty queue gives none.
+    ((await worker.getNextJob(token, { block: false })) as Job | undefined)?.id ?? null;
+
   const claim = async (id: string): Promise<void> => {
     const [moved, taken] = await Promise.allSettled([
       handle(id).changePriority({ priority: 0, lifo: true }),
-      worker.getNextJob(token, { block: false }),
+      takeFront(),
     ]);
     if (taken.status === "rejected") throw taken.reason;
-    // The types promise a job; an empty queue gives none.
-    const claimed = (taken.value as Job | undefined)?.id ?? null;
+    const claimed = taken.value;
     if (claimed !== id) throw new WrongClaim(id, claimed, moved.status === "rejected" ? moved.reason : null);
   };
 
@@ -140,6 +146,8 @@ export function createBullQueue(redis: Redis, prefix: string, log: Log): BullQue
   return {
     keyPrefix: queue.toKey(""),
     perform,
+    takeNext: async (amount) =>
+      (await Promise.all(Array.from({ length: amount }, takeFront))).filter((id) => id !== null),
     activeIds: async () => await queue.getRanges(["active"], 0, -1),
     delayedIds: async (limit) => await queue.getRanges(["delayed"], 0, limit - 1, true),
     async [Symbol.asyncDispose]() {

@@ -279,12 +279,59 @@ describe("the projector", () => {
       return { ...queue, perform };
     };
     await projecting(projectorOn(server.connect, vanishing), async () => {
+      await admit(other);
+      await admit(wanted);
+      await vi.waitUntil(async () => (await redis.zcard(keys.dirty)) === 0);
+      await lease(wanted);
+    });
+    expect(taken).toEqual(["active"]);
+    expect(await observer.getJobState(wanted)).toBe("active");
+    expect(await observer.getJobState(other)).toBe("prioritized");
+  });
+
+  test("takes jobs that are next in line as they come, and moves only others to the front", async () => {
+    const moved: string[] = [];
+    const watched: CreateQueue = (...args) => {
+      const queue = createBullQueue(...args);
+      const perform: BullQueue["perform"] = async (step) => {
+        if (step.step === "claim") moved.push(step.id);
+        await queue.perform(step);
+      };
+      return { ...queue, perform };
+    };
+    const [first, second] = [asJobId("job_1"), asJobId("job_2")];
+    const [third, fourth] = [asJobId("job_3"), asJobId("job_4")];
+    await projecting(projectorOn(server.connect, watched), async () => {
+      for (const id of [first, second, third, fourth]) await admit(id);
+    });
+    for (const id of [second, first, fourth]) await lease(id);
+    await projecting(projectorOn(server.connect, watched), async () => {});
+    expect(moved).toEqual([fourth]);
+    expect([...(await observer.getRanges(["active"], 0, -1))].sort()).toEqual([first, second, fourth]);
+    expect(await observer.getJobState(third)).toBe("prioritized");
+  });
+
+  test("puts a job back that got in front of those that were next", async () => {
+    const [wanted, other] = [asJobId("job_wanted"), asJobId("job_other")];
+    const taken: string[] = [];
+    const overtaken: CreateQueue = (...args) => {
+      const queue = createBullQueue(...args);
+      const takeNext: BullQueue["takeNext"] = async (amount) => {
+        if (taken.length === 0)
+          await (await observer.getJob(other))?.changePriority({ priority: 0, lifo: true });
+        const ids = await queue.takeNext(amount);
+        taken.push(...ids);
+        return ids;
+      };
+      return { ...queue, takeNext };
+    };
+    await projecting(projectorOn(server.connect, overtaken), async () => {
       await admit(wanted);
       await admit(other);
       await vi.waitUntil(async () => (await redis.zcard(keys.dirty)) === 0);
       await lease(wanted);
     });
-    expect(taken).toEqual(["active"]);
+    expect(taken[0]).toBe(other);
     expect(await observer.getJobState(wanted)).toBe("active");
     expect(await observer.getJobState(other)).toBe("prioritized");
   });
@@ -308,7 +355,14 @@ test(
   async () => {
     const random = createSeededRandom(20_261_120);
     const count = 2_000;
-    const tally = { refusedBefore: 0, refusedAfter: 0, disconnected: 0, projectorsKilled: 0, redisKilled: 0 };
+    const tally = {
+      refusedBefore: 0,
+      refusedAfter: 0,
+      disconnected: 0,
+      takenInLine: 0,
+      projectorsKilled: 0,
+      redisKilled: 0,
+    };
 
     const projectorConnections: Redis[] = [];
     const connect = (): Redis => {
@@ -318,7 +372,7 @@ test(
     };
     const faulty: CreateQueue = (connection, ...rest) => {
       const queue = createBullQueue(connection, ...rest);
-      const perform: BullQueue["perform"] = async (step) => {
+      const unreliably = async <T>(take: () => Promise<T>): Promise<T> => {
         const dice = random.next();
         if (dice < 0.05) {
           tally.refusedBefore += 1;
@@ -328,13 +382,21 @@ test(
           tally.disconnected += 1;
           connection.disconnect(true);
         }
-        await queue.perform(step);
+        const taken = await take();
         if (dice < 0.1) {
           tally.refusedAfter += 1;
           throw new Error("failed after the step");
         }
+        return taken;
       };
-      return { ...queue, perform };
+      return {
+        ...queue,
+        perform: async (step) => await unreliably(async () => await queue.perform(step)),
+        takeNext: async (amount) => {
+          tally.takenInLine += amount;
+          return await unreliably(async () => await queue.takeNext(amount));
+        },
+      };
     };
 
     const lives = new AbortController();

@@ -58,14 +58,17 @@ const mirrorSchema = z.array(
       z.string(),
       z.enum(["absent", "waiting", "delayed", "active", "completed", "failed"]),
       z.string(),
+      z.union([z.int(), z.literal("")]),
     ])
-    .transform(([id, version, state, notBefore, end, queue, spec]) => ({
+    .transform(([id, version, state, notBefore, end, queue, spec, rank]) => ({
       id,
       version,
       hash: state === "" ? null : { state, notBeforeMs: Number(notBefore) },
       reason: end === "" ? state : `${state}: ${end}`,
       queue: queue satisfies QueueState,
       spec,
+      /** How many jobs BullMQ gives out before this one; null where that has no answer. */
+      rank: rank === "" ? null : rank,
     })),
 );
 type MirroredJob = z.infer<typeof mirrorSchema>[number];
@@ -140,10 +143,13 @@ async function projectRound(projection: Projection, backOffs: BackOffs): Promise
   const nowMs = clock.now();
   const jobs = marked.filter(({ id }) => (backOffs.get(id)?.untilMs ?? 0) <= nowMs).slice(0, roundSize);
   if (jobs.length === 0) return "idle";
-  const results = await Promise.all(jobs.map(async (job) => await advance(projection, job, nowMs)));
+  const front = await takeFront(projection, nextInLine(jobs, nowMs), nowMs);
+  const results = await Promise.all(
+    jobs.map(async (job) => front.results.get(job.id) ?? (await advance(projection, job, nowMs))),
+  );
 
   const settled: string[] = [];
-  const strays: string[] = [];
+  const strays: string[] = [...front.strays];
   let moved = 0;
   for (const [index, job] of jobs.entries()) {
     const result = results[index];
@@ -171,6 +177,54 @@ type StepResult =
   /** BullMQ refused. `stray`: a job that was claimed instead. */
   | { readonly kind: "refused"; readonly stray: string | null };
 
+/** Of the jobs to be claimed those that BullMQ gives out next in any case: nobody has to move them to the front. */
+function nextInLine(jobs: readonly MirroredJob[], nowMs: number): readonly MirroredJob[] {
+  const ranked = jobs
+    .filter((job) => job.rank !== null && nextStep(demandOf(job.hash, nowMs), job.queue) === "claim")
+    .sort((a, b) => (a.rank ?? 0) - (b.rank ?? 0));
+  const gap = ranked.findIndex(({ rank }, index) => rank !== index);
+  return gap === -1 ? ranked : ranked.slice(0, gap);
+}
+
+interface Front {
+  readonly results: ReadonlyMap<string, StepResult>;
+  /** Jobs that were taken and not meant. */
+  readonly strays: readonly string[];
+}
+
+/** Claims jobs that are next in line, before anything else of the round can get in front of them. */
+async function takeFront(
+  { queue, log }: Projection,
+  wanted: readonly MirroredJob[],
+  nowMs: number,
+): Promise<Front> {
+  if (wanted.length === 0) return { results: new Map(), strays: [] };
+  const ids = new Set(wanted.map(({ id }) => id));
+  let taken: ReadonlySet<string> = new Set();
+  try {
+    taken = new Set(await queue.takeNext(wanted.length));
+    if (wanted.some(({ id }) => !taken.has(id)))
+      log.warn(
+        { wanted: [...ids], taken: [...taken] },
+        "BullMQ gave other jobs than its first; trying again",
+      );
+  } catch (error) {
+    log.warn({ err: error, wanted: [...ids] }, "BullMQ refused its first jobs; trying again");
+  }
+  const results = new Map(
+    wanted.map((job) => [job.id, taken.has(job.id) ? after("claim", job, nowMs) : missed] as const),
+  );
+  return { results, strays: [...taken].filter((id) => !ids.has(id)) };
+}
+
+const missed: StepResult = { kind: "refused", stray: null };
+
+/** What comes of a step that BullMQ acknowledged. */
+const after = (step: Step, job: MirroredJob, nowMs: number): StepResult =>
+  nextStep(demandOf(job.hash, nowMs), stateAfter(step, job.queue)) === "keep"
+    ? { kind: "settled" }
+    : { kind: "moved" };
+
 async function advance({ queue, log }: Projection, job: MirroredJob, nowMs: number): Promise<StepResult> {
   const demand = demandOf(job.hash, nowMs);
   const step = nextStep(demand, job.queue);
@@ -184,7 +238,7 @@ async function advance({ queue, log }: Projection, job: MirroredJob, nowMs: numb
     );
     return { kind: "refused", stray: error instanceof WrongClaim ? error.claimed : null };
   }
-  return nextStep(demand, stateAfter(step, job.queue)) === "keep" ? { kind: "settled" } : { kind: "moved" };
+  return after(step, job, nowMs);
 }
 
 const queueStep = (job: MirroredJob, step: Exclude<Step, "keep">): QueueStep => ({

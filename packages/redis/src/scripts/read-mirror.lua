@@ -3,8 +3,9 @@
 -- KEYS  1 dirty
 -- ARGV  1 prefix of BullMQ's keys, such as `{coop}:jobs:`
 --       2 how many of the oldest dirty jobs to read; when 0, the jobs named by the rest
--- Returns per job {id, ver, state, notBefore, end, queue state, spec}; ver to end are '' for no hash, `end` is
---         the code or reason of an unsuccessful end, spec is '' unless the job may have to wait in BullMQ next
+-- Returns per job {id, ver, state, notBefore, end, queue state, spec, rank}; ver to end are '' for no hash, `end` is
+--         the code or reason of an unsuccessful end, spec is '' unless the job may have to wait in BullMQ next, rank
+--         is how many jobs BullMQ gives out before a waiting one, '' where it is in no such order
 -- Reads only. BullMQ's lists and sets are read as its own getState does, where it has the job at all. The oldest
 -- active job is last in its list, and the most likely to have ended.
 
@@ -12,7 +13,8 @@ local bull = ARGV[1]
 
 local function queueState(id)
   if call('EXISTS', bull .. id) == 0 then return 'absent' end
-  if call('ZSCORE', bull .. 'prioritized', id) then return 'waiting' end
+  local rank = call('ZRANK', bull .. 'prioritized', id)
+  if rank then return 'waiting', rank end
   if call('LPOS', bull .. 'active', id, 'RANK', '-1') then return 'active' end
   if call('ZSCORE', bull .. 'completed', id) then return 'completed' end
   if call('ZSCORE', bull .. 'failed', id) then return 'failed' end
@@ -33,11 +35,12 @@ local jobs = {}
 for i, id in ipairs(ids) do
   local key = many.job .. id
   local fields = call('HMGET', key, 'ver', 'state', 'notBefore', 'code', 'reason')
-  local queue = queueState(id)
+  local queue, rank = queueState(id)
   local mayWait = queue == 'absent' or (queue == 'active' and fields[2] == 'queued')
   local spec = mayWait and call('HGET', key, 'spec')
   jobs[i] = {
     id, fields[1] or '', fields[2] or '', fields[3] or '', fields[4] or fields[5] or '', queue, spec or '',
+    rank or '',
   }
 end
 return jobs
