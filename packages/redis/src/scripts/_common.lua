@@ -18,15 +18,6 @@ local function isFenced(fence)
   return fence ~= (call('GET', one.fence) or '0')
 end
 
-local FIELDS = {
-  'state', 'epoch', 'ver', 'member', 'admittedOn', 'askedTier', 'hold', 'prompt', 'attachment', 'streamed', 'privacy',
-  'submittedAt', 'deadline', 'node', 'nodeOwner', 'model', 'tier', 'day', 'leasedAt', 'shareAt', 'delivered', 'lastSeq',
-  'attempts', 'excluded', 'charged', 'leaseFence', 'restarted',
-}
-local NUMBERS = {
-  'epoch', 'ver', 'hold', 'prompt', 'submittedAt', 'deadline', 'leasedAt', 'shareAt', 'delivered', 'lastSeq', 'attempts',
-}
-
 -- The month that a day is in.
 local function monthOf(day)
   return string.sub(day, 1, 7)
@@ -35,13 +26,20 @@ end
 -- The job's fields, or nil for an unknown job.
 local function loadJob(id)
   local key = many.job .. id
-  local values = call('HMGET', key, unpack(FIELDS))
+  local values = call('HMGET', key, 'state', 'epoch', 'ver', 'member', 'admittedOn', 'askedTier', 'hold', 'prompt',
+    'attachment', 'streamed', 'privacy', 'submittedAt', 'deadline', 'node', 'nodeOwner', 'model', 'tier', 'day',
+    'leasedAt', 'shareAt', 'delivered', 'lastSeq', 'attempts', 'excluded', 'charged', 'leaseFence', 'restarted')
   if not values[1] then return nil end
-  local job = { id = id, key = key }
-  for i, name in ipairs(FIELDS) do job[name] = values[i] end
-  for _, name in ipairs(NUMBERS) do job[name] = tonumber(job[name]) end
-  job.month = monthOf(job.admittedOn)
-  return job
+  return {
+    id = id, key = key, month = monthOf(values[5]),
+    state = values[1], epoch = tonumber(values[2]), ver = tonumber(values[3]), member = values[4], admittedOn = values[5],
+    askedTier = values[6], hold = tonumber(values[7]), prompt = tonumber(values[8]), attachment = values[9],
+    streamed = values[10], privacy = values[11], submittedAt = tonumber(values[12]), deadline = tonumber(values[13]),
+    node = values[14], nodeOwner = values[15], model = values[16], tier = values[17], day = values[18],
+    leasedAt = tonumber(values[19]), shareAt = tonumber(values[20]), delivered = tonumber(values[21]),
+    lastSeq = tonumber(values[22]), attempts = tonumber(values[23]), excluded = values[24], charged = values[25],
+    leaseFence = values[26], restarted = values[27],
+  }
 end
 
 -- Whether an attempt of the job may be running now.
@@ -78,9 +76,9 @@ end
 -- One ledger entry (C3), its parts in the order of ledger.ts; unique by job, epoch and kind because each caller
 -- settles once. `credit` goes to the account of `owner`, from the co-op's grants.
 local function enterAs(kind, of, epoch, member, month, node, day, now, owner, toMember, toNode, toWaste, toAbsorbed, credit)
-  call('XADD', one.ledger, '*', 'entry', kind .. '|' .. of .. '|' .. epoch .. '|' .. member .. '|' .. month
-    .. '|' .. (node or '') .. '|' .. (day or '') .. '|' .. now .. '|' .. (owner or '')
-    .. '|' .. toMember .. '|' .. toNode .. '|' .. toWaste .. '|' .. toAbsorbed .. '|' .. credit .. '|' .. (0 - credit))
+  call('XADD', one.ledger, '*', 'entry', string.format('%s|%s|%s|%s|%s|%s|%s|%s|%s|%d|%d|%d|%d|%d|%d',
+    kind, of, epoch, member, month, node or '', day or '', now, owner or '',
+    toMember, toNode, toWaste, toAbsorbed, credit, 0 - credit))
 end
 
 local function enter(job, kind, epoch, node, day, now, toMember, toNode, toWaste, toAbsorbed, owner, credit)
@@ -126,14 +124,14 @@ end
 -- An attempt begins; returns what its job is to keep as `shareAt`.
 local function startClock(node, now)
   local key, share, live, at = moveClock(node, now)
-  call('SET', key, string.format('%.0f|%d|%.0f', share, live + 1, at))
+  call('SET', key, string.format('%d|%d|%d', share, live + 1, at))
   return share
 end
 
 -- The job's attempt is over; returns its share of the node's time, microseconds.
 local function stopClock(job, now)
   local key, share, live, at = moveClock(job.node, now)
-  if live > 1 then call('SET', key, string.format('%.0f|%d|%.0f', share, live - 1, at)) else call('DEL', key) end
+  if live > 1 then call('SET', key, string.format('%d|%d|%d', share, live - 1, at)) else call('DEL', key) end
   return share - job.shareAt
 end
 
@@ -143,9 +141,9 @@ local COUNTS = '^(%d+),(%d+),(%d+),(%d+),(%d+),(%d+),(%d+),(%d+)$'
 local function increased(counts, succeeded, failed, cancelled, expired, prompt, output, charged, time)
   local succeededBefore, failedBefore, cancelledBefore, expiredBefore, promptBefore, outputBefore, chargedBefore, timeBefore =
     string.match(counts or '0,0,0,0,0,0,0,0', COUNTS)
-  return (succeededBefore + succeeded) .. ',' .. (failedBefore + failed) .. ',' .. (cancelledBefore + cancelled)
-    .. ',' .. (expiredBefore + expired) .. ',' .. (promptBefore + prompt) .. ',' .. (outputBefore + output)
-    .. ',' .. (chargedBefore + charged) .. ',' .. (timeBefore + time)
+  return string.format('%d,%d,%d,%d,%d,%d,%d,%d', succeededBefore + succeeded, failedBefore + failed,
+    cancelledBefore + cancelled, expiredBefore + expired, promptBefore + prompt, outputBefore + output,
+    chargedBefore + charged, timeBefore + time)
 end
 
 -- Whole milliseconds, as whoever reads a row rounds them.
