@@ -2,7 +2,7 @@ import { agentFrameSchema } from "./agent-to-scheduler.ts";
 import type { AgentFrame } from "./agent-to-scheduler.ts";
 import { schedulerFrameSchema } from "./scheduler-to-agent.ts";
 import type { SchedulerFrame } from "./scheduler-to-agent.ts";
-import { z } from "zod";
+import type { z } from "zod";
 
 /** What came of reading a frame. Unknown kinds come from newer peers: log and drop. Bad ones close the socket. */
 export type Decoded<Frame> =
@@ -10,7 +10,10 @@ export type Decoded<Frame> =
   | { readonly kind: "unknown"; readonly frameKind: string }
   | { readonly kind: "bad"; readonly problem: string };
 
-const anyFrame = z.object({ kind: z.string() });
+const kindOf = (value: unknown): string | null =>
+  typeof value === "object" && value !== null && "kind" in value && typeof value.kind === "string"
+    ? value.kind
+    : null;
 
 function decode<Frame>(text: string, schema: z.ZodType<Frame>, kinds: ReadonlySet<string>): Decoded<Frame> {
   let value: unknown;
@@ -20,15 +23,15 @@ function decode<Frame>(text: string, schema: z.ZodType<Frame>, kinds: ReadonlySe
     // The parser's own words quote the text, which may be a member's: problems are logged.
     return { kind: "bad", problem: "not JSON" };
   }
-  const head = anyFrame.safeParse(value);
-  if (!head.success) return { kind: "bad", problem: "no `kind`" };
-  if (!kinds.has(head.data.kind)) return { kind: "unknown", frameKind: head.data.kind.slice(0, 40) };
+  const kind = kindOf(value);
+  if (kind === null) return { kind: "bad", problem: "no `kind`" };
+  if (!kinds.has(kind)) return { kind: "unknown", frameKind: kind.slice(0, 40) };
   const parsed = schema.safeParse(value);
   if (parsed.success) return { kind: "frame", frame: parsed.data };
   const issue = parsed.error.issues[0];
   return {
     kind: "bad",
-    problem: `${head.data.kind}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "invalid"}`,
+    problem: `${kind}: ${issue?.path.join(".") ?? ""} ${issue?.message ?? "invalid"}`,
   };
 }
 

@@ -21,12 +21,13 @@ export interface PatienceDeps {
 export type Patience = <T>(name: string, call: () => Promise<T>) => Promise<T | Unavailable>;
 
 export function createPatience({ clock, random, log, timing, signal }: PatienceDeps): Patience {
+  const untilAborted = createUntilAborted(signal);
   return async (name, call) => {
     const giveUpAtMs = clock.now() + timing.leaseMs;
     for (let waitMs = timing.storeRetryFirstMs; ; waitMs = Math.min(waitMs * 2, timing.storeRetryMostMs)) {
       if (signal.aborted) return { kind: "unavailable" };
       try {
-        return await untilAborted(call(), signal);
+        return await untilAborted(call());
       } catch (error) {
         log.warn({ err: error, call: name }, "the store did not answer");
         const hopeless = error instanceof OperationalError && !error.retriable;
@@ -37,13 +38,29 @@ export function createPatience({ clock, random, log, timing, signal }: PatienceD
   };
 }
 
-/** The outcome of a call, or `unavailable` as soon as the signal aborts: a call that hangs holds nobody up. */
-function untilAborted<T>(call: Promise<T>, signal: AbortSignal): Promise<T | Unavailable> {
-  return new Promise((resolve, reject) => {
-    const abandon = (): void => resolve({ kind: "unavailable" });
-    signal.addEventListener("abort", abandon, { once: true });
-    call.then(resolve, reject).finally(() => signal.removeEventListener("abort", abandon));
-  });
+/**
+ * The outcome of a call, or `unavailable` as soon as the signal aborts: a call that hangs holds nobody up. One listener
+ * serves all calls: there are thousands a second.
+ */
+function createUntilAborted(signal: AbortSignal): <T>(call: Promise<T>) => Promise<T | Unavailable> {
+  const underWay = new Set<() => void>();
+  const abandonAll = (): void => {
+    for (const abandon of underWay) abandon();
+    underWay.clear();
+  };
+  signal.addEventListener("abort", abandonAll, { once: true });
+  return (call) =>
+    new Promise((resolve, reject) => {
+      const abandon = (): void => resolve({ kind: "unavailable" });
+      const settle =
+        <Result>(pass: (result: Result) => void) =>
+        (result: Result): void => {
+          underWay.delete(abandon);
+          pass(result);
+        };
+      underWay.add(abandon);
+      call.then(settle(resolve), settle(reject));
+    });
 }
 
 /** Waits; false when the signal aborted first. */

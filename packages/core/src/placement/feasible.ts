@@ -110,7 +110,8 @@ function closedRefusals(name: string, availability: NodeAvailability): Refusal[]
 /** The owner's token budget: what it can never take, or what it cannot take before the day or the month is over. */
 function budgetRefusals(spec: JobSpec, { identity, report, budget }: NodeConditions): Refusal[] {
   const hold = holdTokens(spec);
-  const takes = `may take ${count(hold)} tokens, ${identity.name}`;
+  // Most nodes refuse nothing: no words are made for them.
+  const takes = (): string => `may take ${count(hold)} tokens, ${identity.name}`;
   const spans = [
     { name: "day", limit: report.tokensPerDay, left: budget.dayLeftTokens, endsMs: budget.dayEndsMs },
     { name: "month", limit: report.tokensPerMonth, left: budget.monthLeftTokens, endsMs: budget.monthEndsMs },
@@ -118,13 +119,13 @@ function budgetRefusals(spec: JobSpec, { identity, report, budget }: NodeConditi
   const tooSmall = spans.filter(({ limit }) => limit !== null && hold > limit);
   if (tooSmall.length > 0) {
     return tooSmall.map(({ name, limit }) =>
-      never("budget-too-small", `${takes} serves ${count(limit ?? 0)} a ${name}`),
+      never("budget-too-small", `${takes()} serves ${count(limit ?? 0)} a ${name}`),
     );
   }
   return spans.flatMap(({ name, left, endsMs }) => {
     if (left === null || hold <= left) return [];
     const has = `has ${count(Math.max(0, left))} of this ${name} left, until ${instant(endsMs)}`;
-    return [notNow("budget-spent", `${takes} ${has}`)];
+    return [notNow("budget-spent", `${takes()} ${has}`)];
   });
 }
 
