@@ -69,7 +69,7 @@ const PRICING_MAX = 64;
 const PARKED_MS = 10_000;
 
 /** Jobs whose waiting prices the nodes: few for a small fleet, since a long list overprices it. */
-const pricingJobs = (nodes: number): number => Math.min(PRICING_MAX, Math.max(PRICING_MIN, 2 * nodes + 4));
+const pricingJobs = (nodes: number): number => Math.min(PRICING_MAX, Math.max(PRICING_MIN, 4 * nodes));
 
 /** Runs passes until one starts nothing. `start` makes a choice real. */
 export function runRound(

@@ -40,7 +40,7 @@ describe("the list pass", () => {
     const choice = passOver([idle, busy(3)]).choose(candidate([option(0, 20), option(1, 4)]), anywhere);
     expect(choice).toMatchObject({
       option: { node: 1 },
-      cost: { startsNow: false, terms: { waitS: 3, totalS: 7 } },
+      cost: { startsNow: false, terms: { waitS: 3.75, totalS: 7.75 } },
     });
   });
 

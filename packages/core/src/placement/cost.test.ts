@@ -62,12 +62,12 @@ describe("joining", () => {
     expect(costOn({ tokenPriceS: 0.003 }).terms.budgetS).toBeCloseTo(2.1);
   });
 
-  test("a full node costs the wait, and does not start now", () => {
+  test("a full node costs the wait and a quarter more, and does not start now", () => {
     const node = createVirtualNode(buildPlanNode({ slots: 1, running: [buildRunning({ decodeS: 3 })] }));
     runUntilFree(node);
     expect(costOption(node, 0, NEED, ALONE)).toMatchObject({
       startsNow: false,
-      terms: { waitS: 3, totalS: 8 },
+      terms: { waitS: 3.75, totalS: 8.75 },
     });
   });
 
@@ -95,11 +95,22 @@ describe("another model runs", () => {
     expect(terms.coRunnersS).toBeCloseTo(5);
   });
 
+  test("who is through before its prompt is takes turns with the prompt alone", () => {
+    const { kind, terms } = costOn({ running: [buildRunning({ model: 1, prefillS: 8, decodeS: 10 })] });
+    expect(kind).toBe("join");
+    expect(terms.sharingS).toBeCloseTo(5);
+  });
+
+  test("a prompt that is soon through takes turns, and its output for what is left", () => {
+    const { terms } = costOn({ running: [buildRunning({ model: 1, prefillS: 2, decodeS: 10 })] });
+    expect(terms.sharingS).toBeCloseTo(2 + 3);
+  });
+
   test("waiting for it to end is cheaper when others of the job's kind wait too", () => {
-    const { kind, startsNow, terms } = costOn({ running }, 0, { nodePrice: 1, waitingAlike: 4 });
+    const { kind, startsNow, terms } = costOn({ running }, 0, { nodePrice: 2, waitingAlike: 4 });
     expect([kind, startsNow]).toEqual(["switch", false]);
-    expect(terms.waitS).toBeCloseTo(10);
-    expect(terms.queueS).toBeCloseTo(1 + (4 * (1 + 0.2 * 3)) / 4);
+    expect(terms.waitS).toBeCloseTo(12.5);
+    expect(terms.queueS).toBeCloseTo(2 * (1 + (4 * (1 + 0.2 * 3)) / 4));
   });
 
   test("models that mix are joined at the price of a batch", () => {
@@ -116,6 +127,6 @@ describe("another model runs", () => {
     ];
     const { kind, terms } = costOn({ running, models, modelMemoryBytes: 12e9, interference: 0.2 });
     expect(kind).toBe("switch");
-    expect(terms.waitS).toBeCloseTo(10);
+    expect(terms.waitS).toBeCloseTo(12.5);
   });
 });
