@@ -6,12 +6,15 @@ import type { Step } from "./reconcile.ts";
 /** Name of the one queue. */
 export const QUEUE_NAME = "jobs";
 
+/** What BullMQ has to know of a job; the rest of its spec is kept there for operators to look at. */
+export type QueuedSpec = Pick<JobSpec, "endpoint" | "band" | "submittedAtMs">;
+
 /** A step for one job. */
 export interface QueueStep {
   readonly id: string;
   readonly step: Exclude<Step, "keep">;
-  /** Placement features; known for the steps that make a job wait. */
-  readonly spec: JobSpec | null;
+  /** Known for the steps that make a job wait. */
+  readonly spec: QueuedSpec | null;
   readonly notBeforeMs: number;
   /** Why the job did not succeed, for operators; never what it said. */
   readonly reason: string;
@@ -173,5 +176,5 @@ function unsuccessful(reason: string): UnrecoverableError {
   return error;
 }
 
-const priorityOf = (spec: JobSpec | null): number =>
+const priorityOf = (spec: QueuedSpec | null): number =>
   spec?.band === "batch" ? batchPriority : interactivePriority;

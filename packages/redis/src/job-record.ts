@@ -20,12 +20,15 @@ const json = <T>(schema: z.ZodType<T>) =>
     .transform((text): unknown => JSON.parse(text))
     .pipe(schema);
 
+const endpoint = z.enum(["chat", "embeddings"]);
+const band = z.enum(["interactive", "batch"]);
+
 /** A job's placement features, as stored and as published in a wake-up. */
 export const jobSpecSchema: z.ZodType<JobSpec> = z.object({
   id: z.string().transform(asJobId),
   member: z.string().transform(asMemberId),
   weight: z.number(),
-  endpoint: z.enum(["chat", "embeddings"]),
+  endpoint,
   target: z.discriminatedUnion("kind", [
     z.object({ kind: z.literal("model"), model: z.string() }),
     z.object({ kind: z.literal("tier"), tier: z.enum(TIERS) }),
@@ -36,13 +39,16 @@ export const jobSpecSchema: z.ZodType<JobSpec> = z.object({
   promptTokens: count,
   promptTokensMax: count,
   maxOutputTokens: count,
-  band: z.enum(["interactive", "batch"]),
+  band,
   attachment: z.enum(["attached", "detached"]),
   streamed: z.boolean(),
   submittedAtMs: count,
   deadlineMs: count,
   session: z.string().nullable(),
 });
+
+/** The same as the mirror reads it: only what BullMQ has to know is looked at. */
+export const queuedSpecSchema = z.looseObject({ endpoint, band, submittedAtMs: count });
 
 export const usageSchema = z.object({ promptTokens: count, outputTokens: count });
 export const timingsSchema = z.object({

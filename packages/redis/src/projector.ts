@@ -2,7 +2,7 @@ import { assert, type Clock, type Log } from "@coop/core";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { createBullQueue, WrongClaim, type BullQueue, type QueueStep } from "./bull-queue.ts";
-import { jobSpecSchema } from "./job-record.ts";
+import { queuedSpecSchema } from "./job-record.ts";
 import type { Keys } from "./keys.ts";
 import { pause } from "./pause.ts";
 import { demandOf, JOB_STATES, nextStep, stateAfter, type QueueState, type Step } from "./reconcile.ts";
@@ -244,7 +244,7 @@ async function advance({ queue, log }: Projection, job: MirroredJob, nowMs: numb
 const queueStep = (job: MirroredJob, step: Exclude<Step, "keep">): QueueStep => ({
   id: job.id,
   step,
-  spec: job.spec === "" ? null : jobSpecSchema.parse(JSON.parse(job.spec)),
+  spec: job.spec === "" ? null : queuedSpecSchema.parse(JSON.parse(job.spec)),
   notBeforeMs: job.hash?.notBeforeMs ?? 0,
   reason: job.reason === "" ? "no longer known" : job.reason,
 });

@@ -23,22 +23,21 @@ local function monthOf(day)
   return string.sub(day, 1, 7)
 end
 
--- The job's fields, or nil for an unknown job.
+-- What the ends of jobs and attempts need of a job, or nil for an unknown job.
 local function loadJob(id)
   local key = many.job .. id
   local values = call('HMGET', key, 'state', 'epoch', 'ver', 'member', 'admittedOn', 'askedTier', 'hold', 'prompt',
-    'attachment', 'streamed', 'privacy', 'submittedAt', 'deadline', 'node', 'nodeOwner', 'model', 'tier', 'day',
-    'leasedAt', 'shareAt', 'delivered', 'lastSeq', 'attempts', 'excluded', 'charged', 'leaseFence', 'restarted')
+    'attachment', 'streamed', 'submittedAt', 'deadline', 'node', 'nodeOwner', 'model', 'tier', 'day', 'leasedAt',
+    'shareAt', 'delivered', 'lastSeq', 'attempts', 'excluded', 'charged')
   if not values[1] then return nil end
   return {
     id = id, key = key, month = monthOf(values[5]),
     state = values[1], epoch = tonumber(values[2]), ver = tonumber(values[3]), member = values[4], admittedOn = values[5],
     askedTier = values[6], hold = tonumber(values[7]), prompt = tonumber(values[8]), attachment = values[9],
-    streamed = values[10], privacy = values[11], submittedAt = tonumber(values[12]), deadline = tonumber(values[13]),
-    node = values[14], nodeOwner = values[15], model = values[16], tier = values[17], day = values[18],
-    leasedAt = tonumber(values[19]), shareAt = tonumber(values[20]), delivered = tonumber(values[21]),
-    lastSeq = tonumber(values[22]), attempts = tonumber(values[23]), excluded = values[24], charged = values[25],
-    leaseFence = values[26], restarted = values[27],
+    streamed = values[10], submittedAt = tonumber(values[11]), deadline = tonumber(values[12]), node = values[13],
+    nodeOwner = values[14], model = values[15], tier = values[16], day = values[17], leasedAt = tonumber(values[18]),
+    shareAt = tonumber(values[19]), delivered = tonumber(values[20]), lastSeq = tonumber(values[21]),
+    attempts = tonumber(values[22]), excluded = values[23], charged = values[24],
   }
 end
 

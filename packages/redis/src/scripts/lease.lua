@@ -11,35 +11,37 @@
 
 local id, fence, node = ARGV[1], ARGV[2], ARGV[3]
 if isFenced(fence) then return { 'fenced' } end
-local job = loadJob(id)
-if not job then return { 'not-queued' } end
-if job.state == 'leased' and job.node == node and job.leaseFence == fence then
-  return { 'leased', job.epoch, call('HGET', many.kept .. id, 'payload') }
+local key, kept = KEYS[1], many.kept .. id
+local state, epoch, ver, member, hold, privacy, heldBy, leaseFence, restarted = unpack(call('HMGET', key,
+  'state', 'epoch', 'ver', 'member', 'hold', 'privacy', 'node', 'leaseFence', 'restarted'))
+if state == 'leased' and heldBy == node and leaseFence == fence then
+  return { 'leased', tonumber(epoch), call('HGET', kept, 'payload') }
 end
-if job.state ~= 'queued' then return { 'not-queued' } end
+if state ~= 'queued' then return { 'not-queued' } end
 
-if job.privacy == 'own' and job.member ~= ARGV[4] then return { 'refused', 'privacy' } end
-if job.privacy ~= 'any' and ARGV[7] == '1' then return { 'refused', 'privacy' } end
+if privacy == 'own' and member ~= ARGV[4] then return { 'refused', 'privacy' } end
+if privacy ~= 'any' and ARGV[7] == '1' then return { 'refused', 'privacy' } end
 
 local day = ARGV[9]
 local account = many.nodeAccount .. node .. ':' .. monthOf(day)
 local tokens = call('HMGET', account, 'used', 'held', 'used:' .. day, 'held:' .. day)
 local function isBeyond(used, held, budget)
-  return budget ~= '' and (used or 0) + (held or 0) + job.hold > tonumber(budget)
+  return budget ~= '' and (used or 0) + (held or 0) + hold > tonumber(budget)
 end
 if isBeyond(tokens[3], tokens[4], ARGV[8]) or isBeyond(tokens[1], tokens[2], ARGV[14]) then return { 'refused', 'budget' } end
 
-local epoch = job.epoch + 1
-call('HSET', account, 'held', (tokens[2] or 0) + job.hold, 'held:' .. day, (tokens[4] or 0) + job.hold)
+epoch = epoch + 1
+local job = { id = id, member = member, ver = tonumber(ver) }
+call('HSET', account, 'held', (tokens[2] or 0) + hold, 'held:' .. day, (tokens[4] or 0) + hold)
 if not tokens[2] then call('PEXPIRE', account, policy.nodeAccountKeptMs) end
-call('HSET', job.key,
+call('HSET', key,
   'ver', nextVer(job, ARGV[11]), 'state', 'leased', 'epoch', epoch, 'node', node, 'nodeOwner', ARGV[4], 'model', ARGV[5],
   'tier', ARGV[6], 'day', day, 'leasedAt', ARGV[11], 'shareAt', startClock(node, ARGV[11]),
   'leaseUntil', ARGV[10], 'leaseFence', fence, 'delivered', '0', 'bytes', '0', 'lastSeq', '0', 'node:' .. epoch, node)
-call('HSET', many.kept .. id, 'placement', ARGV[12])
+call('HSET', kept, 'placement', ARGV[12])
 leavePending(job)
 call('ZADD', one.leases, ARGV[10], id)
 emit(id, epoch .. '-0', 'event', cjson.encode({
-  kind = 'placed', node = node, nodeName = ARGV[13], model = ARGV[5], tier = ARGV[6], restarted = job.restarted == '1',
+  kind = 'placed', node = node, nodeName = ARGV[13], model = ARGV[5], tier = ARGV[6], restarted = restarted == '1',
 }))
-return { 'leased', epoch, call('HGET', many.kept .. id, 'payload') }
+return { 'leased', epoch, call('HGET', kept, 'payload') }
