@@ -3,6 +3,7 @@ import { buildJobSpec } from "@coop/core/testing";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { createBullQueue, WrongClaim, type BullQueue, type QueueStep } from "./bull-queue.ts";
 import type { Step } from "./reconcile.ts";
 import { createScripts } from "./script.ts";
@@ -77,8 +78,9 @@ describe("BullMQ", () => {
     const run = createScripts(redis, prefix, defaultStorePolicy);
     for (const [state, kinds] of Object.entries(paths)) await take(`job_${state}`, ...kinds);
     const ids = Object.keys(paths).map((state) => `job_${state}`);
-    const reply = await run("read-mirror", `${prefix}:dirty`, [bull.keyPrefix, 0, ...ids]);
-    expect(Array.isArray(reply) ? reply.map((job: unknown[]) => [job[0], job[5]]) : reply).toEqual([
+    const text = await run("read-mirror", `${prefix}:dirty`, [bull.keyPrefix, 0, ...ids]);
+    const reply = z.array(z.array(z.unknown())).parse(JSON.parse(String(text)));
+    expect(reply.map((job) => [job[0], job[5]])).toEqual([
       ["job_prioritized", "waiting"],
       ["job_delayed", "delayed"],
       ["job_active", "active"],

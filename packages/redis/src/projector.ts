@@ -298,7 +298,8 @@ async function readMirror(
   dirty: number,
   ids: readonly string[],
 ): Promise<readonly MirroredJob[]> {
-  return mirrorSchema.parse(await run("read-mirror", keys.dirty, [queue.keyPrefix, dirty, ...ids]));
+  const text = await run("read-mirror", keys.dirty, [queue.keyPrefix, dirty, ...ids]);
+  return mirrorSchema.parse(JSON.parse(String(text)));
 }
 
 type BackOffs = Map<string, { readonly tries: number; readonly untilMs: number }>;

@@ -3,9 +3,10 @@
 -- KEYS  1 dirty
 -- ARGV  1 prefix of BullMQ's keys, such as `{coop}:jobs:`
 --       2 how many of the oldest dirty jobs to read; when 0, the jobs named by the rest
--- Returns per job {id, ver, state, notBefore, end, queue state, spec, rank}; ver to end are '' for no hash, `end` is
---         the code or reason of an unsuccessful end, spec is '' unless the job may have to wait in BullMQ next, rank
---         is how many jobs BullMQ gives out before a waiting one, '' where it is in no such order
+-- Returns a JSON array, which is read many times faster than as many replies, with per job
+--         [id, ver, state, notBefore, end, queue state, spec, rank]; ver to end are '' for no hash, `end` is the code or
+--         reason of an unsuccessful end, spec is '' unless the job may have to wait in BullMQ next, rank is how many
+--         jobs BullMQ gives out before a waiting one, '' where it is in no such order
 -- Reads only. BullMQ's lists and sets are read as its own getState does, where it has the job at all. The oldest
 -- active job is last in its list, and the most likely to have ended.
 
@@ -43,4 +44,4 @@ for i, id in ipairs(ids) do
     rank or '',
   }
 end
-return jobs
+return #jobs == 0 and '[]' or cjson.encode(jobs)
