@@ -1,4 +1,5 @@
 import { assertNever } from "../assert.ts";
+import { leftTokens } from "../budget/node-budget.ts";
 import type { ModelReport, NodeAvailability, NodeView } from "../fleet/node.ts";
 import { holdTokens } from "../job/job.ts";
 import type { JobSpec } from "../job/job.ts";
@@ -109,6 +110,8 @@ function closedRefusals(name: string, availability: NodeAvailability): Refusal[]
 
 /** The owner's token budget: what it can never take, or what it cannot take before the day or the month is over. */
 function budgetRefusals(spec: JobSpec, { identity, report, budget }: NodeConditions): Refusal[] {
+  const isLimited = report.tokensPerDay !== null || report.tokensPerMonth !== null;
+  if (!isLimited && leftTokens(budget) === Infinity) return [];
   const hold = holdTokens(spec);
   // Most nodes refuse nothing: no words are made for them.
   const takes = (): string => `may take ${count(hold)} tokens, ${identity.name}`;
