@@ -2,12 +2,16 @@
  * How a node's token budget is made to last its day and its month. Pure.
  *
  * P1. A plan spends what is left evenly from when it was made to the end of the period, but for a small part that it
- *     lets go at once, for a few jobs that come together. What is left by the plan falls to nothing a little before
- *     the end, so that what was held and not used can be used after all.
+ *     lets go at once, for a few jobs that come together.
  * P2. A job may start while more is expected to be left than by the plan; what is in flight counts as expected, not
  *     as held. So the spending follows the plan within about one job, and what a quiet time left over may be used
  *     later at once. Holds bound what may start besides, so that nothing is ever exceeded.
- * P3. Batch work leaves interactive work some minutes of the plan, which shrink to nothing towards the end.
+ * P3. A job starts only if it is expected to do with what the plan gives until the end of the hour: a large one would
+ *     make that hour's spending too much and the next one's too little. One that needs more than an hour's tokens
+ *     goes by P2 alone.
+ * P4. Holds are far above use, so that in the end something is left that no hold fits into. About as much is kept back
+ *     all along, or the last hour alone would lack it, and is released with all else a little before the end.
+ * P5. Batch work leaves interactive work some minutes of the plan, which shrink to nothing towards the end of the hour.
  */
 export interface BudgetPlan {
   readonly fromMs: number;
@@ -25,12 +29,28 @@ export interface BudgetPeriod {
   readonly expectedLeftTokens: number;
 }
 
+/** What attempts on a node come to, on average. */
+export interface MeanAttempt {
+  readonly tookMs: number;
+  readonly tokens: number;
+  /** What was held for it and not used. */
+  readonly unusedTokens: number;
+}
+
+const HOUR_MS = 3_600_000;
 /** Part of what is left that may be spent ahead of the plan. */
 const AHEAD_SHARE = 0.02;
-/** Part of a plan's time that is kept for its tail, at most; otherwise as long as some attempts take. */
+/** Part of what an attempt holds and does not use that is kept back, and part of a plan's tokens, at most. */
+const KEPT_UNUSED_SHARE = 0.5;
+const KEPT_SHARE = 0.005;
+/** Part of a plan's time in which all is released, at most; otherwise as long as some attempts take. */
 const TAIL_SHARE = 0.003;
 const TAIL_ATTEMPTS = 3;
+/** An hour with tokens for fewer attempts cannot be even: no job waits for its end. */
+const HOUR_ATTEMPTS_MIN = 3;
 const BATCH_RESERVE_MS = 600_000;
+/** Part of the time until the end that batch work leaves, at most. */
+const BATCH_RESERVE_SHARE = 1 / 3;
 
 /** The plan that was made before, or a new one for a new period or another limit. */
 export function planFor(known: BudgetPlan | null, period: BudgetPeriod, nowMs: number): BudgetPlan {
@@ -44,33 +64,60 @@ export interface Release {
   readonly interactiveMs: number;
   readonly batchMs: number;
   readonly tokensPerSecond: number;
+  /** What there is for this hour: one for each plan that has enough for an hour to be even. */
+  readonly hours: readonly PlannedHour[];
 }
 
-/** `attemptMs` is what an attempt takes on the node on average. */
+export interface PlannedHour {
+  readonly endsMs: number;
+  /** What a whole hour gives. */
+  readonly tokens: number;
+  /** What is expected to be left of this one's. */
+  readonly leftTokens: number;
+}
+
 export function releaseOf(
   plan: BudgetPlan,
   { expectedLeftTokens }: Pick<BudgetPeriod, "expectedLeftTokens">,
-  attemptMs: number,
+  attempt: MeanAttempt,
   nowMs: number,
 ): Release {
-  const tailMs = Math.min(TAIL_SHARE * (plan.endsMs - plan.fromMs), TAIL_ATTEMPTS * attemptMs);
-  const spentByMs = plan.endsMs - tailMs;
-  const tokensPerMs = ((1 - AHEAD_SHARE) * plan.tokens) / Math.max(1, spentByMs - plan.fromMs);
-  const reserveMs = Math.min(BATCH_RESERVE_MS, Math.max(0, spentByMs - nowMs) / 2);
-  const whenMs = (leftTokens: number): number =>
-    tokensPerMs > 0 ? spentByMs - Math.max(0, leftTokens) / tokensPerMs : spentByMs;
+  const { fromMs, endsMs } = plan;
+  const leftTokens = Math.max(0, expectedLeftTokens);
+  const keptTokens = Math.min(KEPT_UNUSED_SHARE * attempt.unusedTokens, KEPT_SHARE * plan.tokens);
+  const tokensPerMs = ((1 - AHEAD_SHARE) * (plan.tokens - keptTokens)) / Math.max(1, endsMs - fromMs);
+  const tailMs = Math.min(TAIL_SHARE * (endsMs - fromMs), TAIL_ATTEMPTS * attempt.tookMs);
+  const whenMs = (tokens: number): number =>
+    Math.min(endsMs - tailMs, tokensPerMs > 0 ? endsMs - (tokens - keptTokens) / tokensPerMs : endsMs);
+
+  const hourEndsMs = endsMs - Math.max(0, Math.ceil((endsMs - nowMs) / HOUR_MS) - 1) * HOUR_MS;
+  const laterTokens = hourEndsMs < endsMs ? keptTokens + (endsMs - hourEndsMs) * tokensPerMs : 0;
+  const hour = {
+    endsMs: hourEndsMs,
+    tokens: tokensPerMs * HOUR_MS,
+    leftTokens: leftTokens - laterTokens,
+  };
+  const isEven = hour.tokens >= HOUR_ATTEMPTS_MIN * attempt.tokens;
+  const untilMs = Math.max(0, (isEven ? hourEndsMs : endsMs) - nowMs);
+  const reserveMs = Math.min(BATCH_RESERVE_MS, BATCH_RESERVE_SHARE * untilMs);
   return {
-    interactiveMs: whenMs(expectedLeftTokens),
-    batchMs: whenMs(expectedLeftTokens - reserveMs * tokensPerMs),
+    interactiveMs: whenMs(leftTokens),
+    batchMs: whenMs(leftTokens - reserveMs * tokensPerMs),
     tokensPerSecond: tokensPerMs * 1000,
+    hours: isEven ? [hour] : [],
   };
 }
+
+/** Whether a job that is expected to use as many tokens may start, as far as the hour goes. */
+export const fitsHour = ({ hours }: Pick<Release, "hours">, jobTokens: number): boolean =>
+  hours.every(({ tokens, leftTokens }) => jobTokens <= leftTokens || jobTokens > tokens);
 
 /** The later of two releases, and the slower. */
 export const bothReleases = (one: Release, other: Release): Release => ({
   interactiveMs: Math.max(one.interactiveMs, other.interactiveMs),
   batchMs: Math.max(one.batchMs, other.batchMs),
   tokensPerSecond: Math.min(one.tokensPerSecond, other.tokensPerSecond),
+  hours: [...one.hours, ...other.hours],
 });
 
 /**

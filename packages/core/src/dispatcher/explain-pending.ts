@@ -86,6 +86,8 @@ const turnsAt = (state: RoundState, candidate: RoundCandidate, view: PassView): 
 
 function whyInOrder(job: PendingJob, turns: readonly Turn[], ahead: number): string {
   if (turns.includes("its-turn")) return `at least ${ahead} smaller, older or more urgent jobs go first`;
+  if (turns.includes("hour") && !turns.includes("fair-order"))
+    return "the token budgets of the nodes that could serve it have too little left for it this hour";
   return turns.includes("owner-first") && !turns.includes("fair-order")
     ? "the nodes that could serve it are kept for jobs of their owners"
     : fairOrder(job);
@@ -149,6 +151,10 @@ function turnRefusals(
       return [];
     case "owner-first":
       return [{ reason: "owner-first", passing: true, detail: `${name} is kept for a job of its owner` }];
+    case "hour": {
+      const detail = `${name} has too little left of its token budget for this hour`;
+      return [{ reason: "budget-spent", passing: true, detail }];
+    }
     case "fair-order": {
       const claimS = state.counters.claimS(member, node.claimClass);
       const detail = `${member} ${aheadOf(claimS, view.gathering.turns.leastS(node))}`;

@@ -1,5 +1,5 @@
-import { bothReleases, movePrice, planFor, releaseOf, startPrice } from "../budget/pace.ts";
-import type { BudgetPlan, BudgetPrice, Release } from "../budget/pace.ts";
+import { bothReleases, fitsHour, movePrice, planFor, releaseOf, startPrice } from "../budget/pace.ts";
+import type { BudgetPlan, BudgetPrice, MeanAttempt, Release } from "../budget/pace.ts";
 import { holdTokens } from "../job/job.ts";
 import type { FleetNode } from "./fleet.ts";
 
@@ -8,24 +8,29 @@ export interface NodePace {
   day: BudgetPlan | null;
   month: BudgetPlan | null;
   price: BudgetPrice;
-  /** What an attempt takes on average, ms. */
-  attemptMs: number;
+  attempt: MeanAttempt;
 }
 
-/** What is assumed of attempts before one has ended, ms. */
-const START_ATTEMPT_MS = 60_000;
+/** What is assumed of attempts before one has ended. */
+const START_ATTEMPT: MeanAttempt = { tookMs: 60_000, tokens: 1_500, unusedTokens: 1_500 };
 const ATTEMPT_RATE = 0.1;
 
 export const createNodePace = (nowMs: number): NodePace => ({
   day: null,
   month: null,
   price: startPrice(nowMs),
-  attemptMs: START_ATTEMPT_MS,
+  attempt: START_ATTEMPT,
 });
 
 /** Learns from an attempt that has ended. */
-export function noteAttempt(pace: NodePace, tookMs: number): void {
-  pace.attemptMs += ATTEMPT_RATE * (Math.max(0, tookMs) - pace.attemptMs);
+export function noteAttempt(pace: NodePace, ended: MeanAttempt): void {
+  const { attempt } = pace;
+  const learned = (known: number, seen: number): number => known + ATTEMPT_RATE * (Math.max(0, seen) - known);
+  pace.attempt = {
+    tookMs: learned(attempt.tookMs, ended.tookMs),
+    tokens: learned(attempt.tokens, ended.tokens),
+    unusedTokens: learned(attempt.unusedTokens, ended.unusedTokens),
+  };
 }
 
 /** When the node's budgets let the next job start; null without a budget. */
@@ -44,7 +49,7 @@ export function releaseFor(node: FleetNode, nowMs: number): Release | null {
       expectedLeftTokens: budget.dayLeftTokens + unusedTokens,
     };
     pace.day = planFor(pace.day, period, nowMs);
-    release = releaseOf(pace.day, period, pace.attemptMs, nowMs);
+    release = releaseOf(pace.day, period, pace.attempt, nowMs);
   }
   if (budget.monthLeftTokens !== null) {
     const period = {
@@ -53,10 +58,16 @@ export function releaseFor(node: FleetNode, nowMs: number): Release | null {
       expectedLeftTokens: budget.monthLeftTokens + unusedTokens,
     };
     pace.month = planFor(pace.month, period, nowMs);
-    const ofMonth = releaseOf(pace.month, period, pace.attemptMs, nowMs);
+    const ofMonth = releaseOf(pace.month, period, pace.attempt, nowMs);
     release = release === null ? ofMonth : bothReleases(release, ofMonth);
   }
   return release;
+}
+
+/** Whether the node's budgets have room this hour for a job of others than its owner that is expected to use as much. */
+export function hasHourFor(node: FleetNode, tokens: number, nowMs: number): boolean {
+  const release = releaseFor(node, nowMs);
+  return release === null || fitsHour(release, tokens);
 }
 
 /** Price of one of the node's tokens, seconds, by how often its plan let nothing start. */
@@ -66,14 +77,16 @@ export function tokenPriceS(node: FleetNode, release: Release | null, nowMs: num
   return node.pace.price.priceS;
 }
 
-/** When the first of the nodes with a free slot whose plans let nothing start now lets a job start; Infinity for none. */
+/** When the first of the nodes with a free slot lets a job start that its plans do not let start now; Infinity for none. */
 export function nextReleaseMs(fleet: readonly FleetNode[], waiting: number, nowMs: number): number {
   let nextMs = Infinity;
   if (waiting === 0) return nextMs;
   for (const node of fleet) {
     if (!node.open || node.attempts.size >= node.report.slots) continue;
     const release = releaseFor(node, nowMs);
-    if (release !== null && release.interactiveMs > nowMs) nextMs = Math.min(nextMs, release.interactiveMs);
+    if (release === null) continue;
+    if (release.interactiveMs > nowMs) nextMs = Math.min(nextMs, release.interactiveMs);
+    else for (const { endsMs } of release.hours) nextMs = Math.min(nextMs, endsMs);
   }
   return nextMs;
 }

@@ -247,3 +247,55 @@ describe("a token budget under three times its demand", { timeout: LIMIT_MS }, (
     expect(jobs - served.interactive).toBeLessThan(3);
   });
 });
+
+test("the hour's last tokens go to a job that does with them, and a large one starts with the next hour", () => {
+  const clock = createManualClock(MIDNIGHT);
+  const dispatcher = createDispatcher({ clock });
+  const { id, report } = node("studio", { perDay: 240_000 });
+  const owner = asMemberId("mem_owner");
+  const budget = {
+    dayLeftTokens: 240_000,
+    dayEndsMs: MIDNIGHT + DAY,
+    monthLeftTokens: null,
+    monthEndsMs: MIDNIGHT + 30 * DAY,
+  };
+  dispatcher.step(
+    buildNodeJoined({ identity: buildNodeIdentity({ id, name: "studio", owner }), report, budget }),
+  );
+  const submit = (name: string, promptTokens: number, member = asMemberId("mem_ada")) => {
+    const spec = buildJobSpec({
+      id: asJobId(name),
+      member,
+      target: { kind: "model", model: "on-studio" },
+      promptTokens,
+      promptTokensMax: promptTokens,
+      maxOutputTokens: 400,
+      submittedAtMs: clock.now(),
+    });
+    return started(dispatcher.step({ kind: "job-pending", spec, excludedNodes: [], notBeforeMs: 0 }));
+  };
+  const started = (effects: readonly DispatchEffect[]): readonly string[] =>
+    effects.map(({ spec }) => spec.id);
+  const jobEnds = (name: string, promptTokens: number) =>
+    dispatcher.step({
+      kind: "attempt-ended",
+      job: asJobId(name),
+      usage: { promptTokens, outputTokens: 200 },
+    });
+
+  // 4,800 tokens at once and 9,800 an hour: 12,000 are gone, the hour has 2,600 left less what is kept back.
+  expect(submit("first", 11_800)).toEqual(["first"]);
+  jobEnds("first", 11_800);
+  clock.set(MIDNIGHT + HOUR - 5 * 60_000);
+  expect(submit("large", 4_000)).toEqual([]);
+  const told = dispatcher.explain(asJobId("large"));
+  expect(JSON.stringify(told?.decision)).toMatch(/too little left for it this hour/);
+  expect(JSON.stringify(told?.nodes)).toMatch(/too little left of its token budget for this hour/);
+  expect(submit("small", 500)).toEqual(["small"]);
+  expect(submit("of the owner", 4_000, owner)).toEqual(["of the owner"]);
+  jobEnds("of the owner", 0);
+  jobEnds("small", 500);
+  expect(dispatcher.nextWakeMs()).toBe(MIDNIGHT + HOUR);
+  clock.set(MIDNIGHT + HOUR);
+  expect(started(dispatcher.step({ kind: "tick" }))).toEqual(["large"]);
+});

@@ -10,7 +10,7 @@ import type { GatherDeps, Gathering, RoundCandidate } from "./gather.ts";
 import type { JobKind } from "./job-kind.ts";
 import { firstOf } from "./heap.ts";
 import { park, unpark } from "./job-kind.ts";
-import { releaseFor } from "./node-pace.ts";
+import { hasHourFor, releaseFor } from "./node-pace.ts";
 import { createOwnerFirst } from "./owner-first.ts";
 import type { PendingJob } from "./pending-job.ts";
 import type { Turns } from "./turns.ts";
@@ -46,8 +46,11 @@ export interface PassView {
   readonly sawKeptNode: () => boolean;
 }
 
-/** `owner-first`: the node is kept for its owner. `fair-order`: members with less go first. `share`: it has its part. */
-export type Turn = "its-turn" | "passing" | "owner-first" | "fair-order" | "share";
+/**
+ * `owner-first`: the node is kept for its owner. `hour`: its token budget has too little left this hour. `fair-order`:
+ * members with less go first. `share`: it has its part.
+ */
+export type Turn = "its-turn" | "passing" | "owner-first" | "hour" | "fair-order" | "share";
 
 /** What to do with each candidate whose turn comes; `stop` ends the pass before its choice is taken. */
 export type OnTurn = (candidate: RoundCandidate, choice: Choice | null, view: PassView) => "go-on" | "stop";
@@ -114,9 +117,10 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
     nowMs,
   });
   const gathering = gather(state.kinds.values(), depth, pass.key, { ...state, ownerFirst, nowMs });
-  const turnOf = ({ spec: { member }, referenceS }: RoundCandidate, node: FleetNode): Turn => {
+  const turnOf = ({ spec: { member }, referenceS, tokens }: RoundCandidate, node: FleetNode): Turn => {
     if (node.identity.owner === member) return "its-turn";
     if (ownerFirst.isKeptFrom(member, node)) return "owner-first";
+    if (!hasHourFor(node, tokens, nowMs)) return "hour";
     if (!gathering.turns.isInside(member, node)) {
       return gathering.turns.mayPass(member, node, referenceS) ? "passing" : "fair-order";
     }
@@ -132,7 +136,7 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
     if (leftTokens(node.budget) < candidate.job.holdTokens) return false;
     const turn = turnOf(candidate, node);
     if (turn === "owner-first") kept = true;
-    return turn !== "owner-first" && turn !== "share";
+    return turn !== "owner-first" && turn !== "hour" && turn !== "share";
   };
   const choose = (candidate: RoundCandidate): Choice | null => {
     const best = pass.choose(candidate, (index) => mayWait(candidate, state.nodeAt(index)));
