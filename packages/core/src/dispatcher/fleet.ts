@@ -1,5 +1,6 @@
 import { leftTokens, spendTokens } from "../budget/node-budget.ts";
 import type { NodeBudget } from "../budget/node-budget.ts";
+import type { Release } from "../budget/pace.ts";
 import { tierOfModel } from "../catalogue/tiers.ts";
 import type {
   AttemptPhase,
@@ -62,7 +63,7 @@ export interface FleetNode {
   ready: readonly boolean[];
   /** Grows whenever the models, or what they are fit for, change. */
   modelsVersion: number;
-  plan: { readonly atMs: number; readonly value: PlanNode } | null;
+  plan: { readonly atMs: number; readonly value: PlanNode; readonly release: Release | null } | null;
   /** Planned models: until a report or an attempt changes them, and for so long that their use fades little. */
   planModels: { readonly atMs: number; readonly value: readonly PlanModel[] } | null;
 }
@@ -221,7 +222,7 @@ export function planOf(node: FleetNode, nowMs: number): PlanNode {
   const models = isFresh ? known : { atMs: nowMs, value: planModels(source) };
   const value = planWith(source, models.value);
   node.planModels = models;
-  node.plan = { atMs: nowMs, value };
+  node.plan = { atMs: nowMs, value, release };
   return value;
 }
 

@@ -66,7 +66,7 @@ export function releaseFor(node: FleetNode, nowMs: number): Release | null {
 
 /** Whether the node's budgets have room this hour for a job of others than its owner that is expected to use as much. */
 export function hasHourFor(node: FleetNode, tokens: number, nowMs: number): boolean {
-  const release = releaseFor(node, nowMs);
+  const release = node.plan?.atMs === nowMs ? node.plan.release : releaseFor(node, nowMs);
   return release === null || fitsHour(release, tokens);
 }
 
