@@ -75,7 +75,7 @@ describe("a simulated machine at the wire", () => {
   });
 
   it("counts what it served, as its answers told it", async () => {
-    const ollama = await start("mac-studio-m4-max-128");
+    const ollama = await start("raspberry-pi-5-8");
     const answers = await Promise.all(
       [5, 9].map(async (amount) => {
         const response = await post(ollama, "/api/chat", { ...ask("llama3.2:3b", amount), stream: false });
