@@ -37,6 +37,8 @@ export interface ProjectorDeps {
 }
 
 const roundSize = 256;
+/** So many jobs in a round are little to do. */
+const fewJobs = 32;
 /** Between rounds that find little to do: what changes meanwhile takes one step, and work that someone awaits goes first. */
 const restMs = 10;
 const idleMs = 1_000;
@@ -133,8 +135,8 @@ async function project(projection: Projection): Promise<void> {
   log.debug({ atMs: clock.now() }, "the projector stopped");
 }
 
-/** `idle`: no job is marked; `full`: more wait than a round takes; `stuck`: none of those marked got anywhere. */
-type RoundProgress = "idle" | "moved" | "full" | "stuck";
+/** `idle`: no job is marked; `moved`: there was little to do; `busy`: there was more; `stuck`: none of those marked got anywhere. */
+type RoundProgress = "idle" | "moved" | "busy" | "stuck";
 
 /** One step for each of the oldest marked jobs. */
 async function projectRound(projection: Projection, backOffs: BackOffs): Promise<RoundProgress> {
@@ -166,7 +168,7 @@ async function projectRound(projection: Projection, backOffs: BackOffs): Promise
   await markDirty(projection, strays, nowMs);
   if (settled.length > 0) await projection.run("clear-dirty", projection.keys.dirty, settled);
   if (moved === 0) return "stuck";
-  return jobs.length < roundSize ? "moved" : "full";
+  return jobs.length <= fewJobs ? "moved" : "busy";
 }
 
 type StepResult =
