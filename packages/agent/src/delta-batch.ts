@@ -1,7 +1,7 @@
 import type { Delta } from "@coop/core";
 import type { CancelTimer, Timing } from "./timing.ts";
 
-/** Shortest time between two output frames of an attempt, ms. */
+/** Time between two output frames of an attempt, ms; half of it less or more for the first two. */
 export const BATCH_INTERVAL_MS = 30;
 /** A batch goes out early at this size, bytes: far below a frame's limit. */
 const batchBytes = 128 * 1024;
@@ -10,7 +10,8 @@ const pieceChars = 16 * 1024;
 
 /**
  * Gathers what an engine produces into frames: the first piece at once, then at most one frame every
- * 30 ms. Neighbouring pieces of the same text become one.
+ * 30 ms, on a beat that all attempts of an agent share: what leaves together is kept by the server with one write to
+ * disk. Neighbouring pieces of the same text become one.
  */
 export class DeltaBatch {
   readonly #timing: Timing;
@@ -66,7 +67,7 @@ export class DeltaBatch {
 
   #sendAndWait(): void {
     this.#send();
-    this.#window = this.#timing.after(BATCH_INTERVAL_MS, () => {
+    this.#window = this.#timing.after(untilBeatMs(this.#timing.monotonicMs()), () => {
       this.#window = null;
       if (this.#deltas.length > 0) this.#sendAndWait();
     });
@@ -87,6 +88,10 @@ export class DeltaBatch {
     this.#window = null;
   }
 }
+
+/** Until the beat that is nearest to an interval from now. */
+const untilBeatMs = (nowMs: number): number =>
+  Math.round(nowMs / BATCH_INTERVAL_MS + 1) * BATCH_INTERVAL_MS - nowMs;
 
 type TextDelta = Extract<Delta, { kind: "content" | "reasoning" }>;
 const isText = (delta: Delta): delta is TextDelta => delta.kind === "content" || delta.kind === "reasoning";
