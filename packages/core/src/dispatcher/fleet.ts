@@ -19,6 +19,8 @@ import type { PlanModel, PlanNode } from "../placement/plan.ts";
 import type { JobId, Tier } from "../terms.ts";
 import { createNodePace, noteAttempt, releaseFor, tokenPriceS } from "./node-pace.ts";
 import type { NodePace } from "./node-pace.ts";
+import { createNodeTime, passTime } from "../fairness/node-time.ts";
+import type { NodeTime } from "../fairness/node-time.ts";
 
 /** The nodes and their attempts, as the dispatcher keeps them: changed in place. */
 
@@ -57,6 +59,8 @@ export interface FleetNode {
   readonly attempts: Map<JobId, Attempt>;
   readonly uses: Map<string, Use>;
   pace: NodePace;
+  /** Who had its time lately, as of the last start or end. */
+  readonly time: NodeTime;
   /** Nothing keeps it from starting a job but its slots. */
   open: boolean;
   /** By model index: nothing keeps the model from running. */
@@ -102,6 +106,7 @@ export function createFleetNode(
     attempts: new Map(),
     uses: new Map(),
     pace: createNodePace(nowMs),
+    time: createNodeTime(nowMs),
     open: false,
     ready: [],
     modelsVersion: 0,
@@ -143,6 +148,7 @@ export const hasFreeSlot = (node: FleetNode): boolean => node.attempts.size < no
 /** Starts an attempt: it holds its slot and its tokens at once. */
 export function startAttempt(attempt: Attempt, holdsTokens: boolean, nowMs: number): void {
   const { node, spec, model } = attempt;
+  noteTime(node, nowMs);
   node.attempts.set(spec.id, attempt);
   if (holdsTokens) node.budget = spendTokens(node.budget, holdTokens(spec));
   const startsPerSecond = useOf(node, model, nowMs).startsPerSecond + 1000 / USE_MEMORY_MS;
@@ -153,6 +159,7 @@ export function startAttempt(attempt: Attempt, holdsTokens: boolean, nowMs: numb
 /** Ends an attempt. What it held and did not use is free again; when nobody knows what it used, nothing is. */
 export function endAttempt(attempt: Attempt, usage: Usage | null, nowMs: number): void {
   const { node, spec, model } = attempt;
+  noteTime(node, nowMs);
   node.attempts.delete(spec.id);
   const held = holdTokens(spec);
   const used = usage === null ? held : usage.promptTokens + usage.outputTokens;
@@ -165,6 +172,16 @@ export function endAttempt(attempt: Attempt, usage: Usage | null, nowMs: number)
   const use = node.uses.get(model);
   if (use !== undefined) use.lastUseMs = nowMs;
   forgetPlan(node);
+}
+
+/** Counts the time since the last start or end for those who ran. */
+export function noteTime({ time, attempts }: FleetNode, nowMs: number): void {
+  if (nowMs > time.atMs)
+    passTime(
+      time,
+      Array.from(attempts.values(), ({ spec }) => spec.member),
+      nowMs,
+    );
 }
 
 /** Before the next plan, everything is looked at again. */

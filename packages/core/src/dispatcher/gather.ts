@@ -78,12 +78,13 @@ export const isWithin = (job: PendingJob, limits: KindLimits): boolean =>
   job.contextTokens <= limits.contextTokens && job.holdTokens <= limits.budgetTokens;
 
 /**
- * `promoted`: overtaken too often, goes first. `outside`: of a member outside the window on some node, goes last.
+ * `promoted`: overtaken too often, goes first. `outside`: of a member outside the window on some node, goes after those
+ * inside. `last`: of a member who floods.
  * `out`: of a member outside everywhere, goes where small jobs may pass or not at all.
  */
-type Rank = "promoted" | "inside" | "outside" | "out";
+type Rank = "promoted" | "inside" | "outside" | "last" | "out";
 /** Those outside everywhere are looked at first, whether they may pass. */
-const PLACES: Readonly<Record<Rank, number>> = { out: -1, promoted: 0, inside: 1, outside: 2 };
+const PLACES: Readonly<Record<Rank, number>> = { out: -1, promoted: 0, inside: 1, outside: 2, last: 3 };
 
 interface Admitted {
   readonly job: PendingJob;
@@ -95,6 +96,8 @@ interface Admitted {
   readonly worth: readonly UsableModel[];
 }
 
+/** A second of a flood's delay is worth this part of what it is worth to others: as much as of batch work. */
+const FLOOD_WEIGHT = 0.1;
 /** Jobs of one kind that are added for members who are inside the window on some nodes only. */
 const SOMEWHERE_MAX = 16;
 /** Small jobs of one kind that are looked at for the passing lane. */
@@ -136,10 +139,11 @@ export function gather(
       unservable.push(job);
       continue;
     }
-    const candidate = urgent ? { ...found, urgent } : found;
+    const standing = turns.standing(job.spec.member);
+    const weight = standing === "flood" && !ofOwner ? found.weight * FLOOD_WEIGHT : found.weight;
+    const candidate = { ...found, urgent, weight };
     const isOutside = rank === "outside" || rank === "out";
-    const passes =
-      isOutside && candidate.referenceS <= deps.counters.passingS() && !turns.floods(job.spec.member);
+    const passes = isOutside && candidate.referenceS <= deps.counters.passingS() && standing === "usual";
     const turn = passes ? "inside" : rank;
     if (turn !== "out") keyed.push({ candidate, rank: PLACES[turn], key: keyOf(candidate) });
     if (turn !== "out" && ofOwner) ofOwners.add(candidate);
@@ -177,7 +181,7 @@ function withOwn(
 
 /**
  * Jobs of a kind whose members are inside the window. Those inside on every node and those inside on some
- * only are counted apart, so that the latter cannot fill the pass and leave the other nodes idle.
+ * only are counted apart, so that the latter cannot fill the pass and leave the other nodes idle; and so are floods.
  */
 function admitted(open: OpenKind, depth: number, turns: Turns, deps: GatherDeps): readonly Admitted[] {
   const { kind, usable } = open;
@@ -185,15 +189,23 @@ function admitted(open: OpenKind, depth: number, turns: Turns, deps: GatherDeps)
   const everywhere: Heap<PendingJob>[] = [];
   const somewhere: Heap<PendingJob>[] = [];
   const nowhere: Heap<PendingJob>[] = [];
+  const flooding: Heap<PendingJob>[] = [];
   for (const [member, heap] of kind.byMember) {
     const where = isAdmitted(member);
-    if (where === "everywhere") everywhere.push(heap);
+    const standing = turns.standing(member);
+    if (standing === "flood" && where !== "nowhere" && !kind.isOwn) flooding.push(heap);
+    else if (where === "everywhere") everywhere.push(heap);
     else if (where === "somewhere") somewhere.push(heap);
-    else if (!turns.floods(member)) nowhere.push(heap);
+    else if (standing === "usual") nowhere.push(heap);
   }
   const outside = new Set(firstOf(somewhere, SOMEWHERE_MAX, smallerFirst));
   const out = new Set(deps.counters.passingS() > 0 ? firstOf(nowhere, PASSING_JOBS_MAX, smallerFirst) : []);
-  const jobs = new Set([...firstOf(everywhere, depth, smallerFirst), ...outside, ...out]);
+  const jobs = new Set([
+    ...firstOf(everywhere, depth, smallerFirst),
+    ...outside,
+    ...out,
+    ...firstOf(flooding, depth, smallerFirst),
+  ]);
   const oldest = kind.overtakes >= OVERTAKES_MAX ? kind.byAge.first() : undefined;
   if (oldest !== undefined && isAdmitted(oldest.spec.member) !== "nowhere") jobs.add(oldest);
   const urgent = new Set<PendingJob>();
@@ -208,10 +220,19 @@ function admitted(open: OpenKind, depth: number, turns: Turns, deps: GatherDeps)
   for (const job of ofOwners) if (!jobs.has(job) || out.has(job)) outside.add(job);
   for (const job of ofOwners) jobs.add(job);
   const worth = worthWeighing(usable);
-  return Array.from(jobs, (job) => {
-    const rank = job === oldest ? "promoted" : outside.has(job) ? "outside" : out.has(job) ? "out" : "inside";
-    return { job, rank, urgent: urgent.has(job), ofOwner: ofOwners.has(job), kind: open, worth };
-  });
+  const rankOf = (job: PendingJob): Rank => {
+    if (job === oldest) return "promoted";
+    if (!kind.isOwn && turns.standing(job.spec.member) === "flood") return "last";
+    return outside.has(job) ? "outside" : out.has(job) ? "out" : "inside";
+  };
+  return Array.from(jobs, (job) => ({
+    job,
+    rank: rankOf(job),
+    urgent: urgent.has(job),
+    ofOwner: ofOwners.has(job),
+    kind: open,
+    worth,
+  }));
 }
 
 /** The first `depth` of the kinds' jobs: by rank, then about as the order has them. */
@@ -248,11 +269,11 @@ function admissionTo(
   if (kind.isOwn) return () => "everywhere";
   for (const claimClass of usable.claimClasses) counters.see(claimClass, turns.leastOfClassS(claimClass));
   return (member) => {
-    const floods = turns.floods(member);
+    const standing = turns.standing(member);
     let inside = 0;
     for (const claimClass of usable.claimClasses) {
       const claimS = counters.claimS(member, claimClass);
-      if (isInWindow(claimS, turns.leastOfClassS(claimClass), floods)) inside += 1;
+      if (isInWindow(claimS, turns.leastOfClassS(claimClass), standing)) inside += 1;
     }
     if (inside === usable.claimClasses.length) return "everywhere";
     return inside > 0 ? "somewhere" : "nowhere";

@@ -1,6 +1,7 @@
 import { decodeStepMs, prefillMs } from "../capacity/decode.ts";
 import { holdTokens } from "../job/job.ts";
 import type { JobSpec } from "../job/job.ts";
+import type { Asked } from "../fairness/asked.ts";
 import { referenceSeconds } from "../fairness/reference.ts";
 import type { ModelCapacity } from "../fleet/node.ts";
 import type { NodeId } from "../terms.ts";
@@ -25,6 +26,8 @@ export interface PendingJob {
   readonly roughSize: number;
   /** What it may be worth in the fair order, reference-seconds. */
   readonly referenceS: number;
+  /** What it asks for, over its member's weight; of batch work, a part. */
+  readonly asked: Asked;
   readonly holdTokens: number;
   readonly contextTokens: number;
   readonly urgency: Urgency;
@@ -73,6 +76,11 @@ export function createPendingJob(
     roughSize: size ** ROUGH_EXPONENT,
     referenceS:
       first === null ? 0 : weightOf(spec) * referenceSeconds(first, spec.promptTokens, outputTokens),
+    asked: {
+      jobs: weightOf(spec) / spec.weight,
+      promptTokens: (weightOf(spec) * spec.promptTokens) / spec.weight,
+      outputTokens: (weightOf(spec) * outputTokens) / spec.weight,
+    },
     holdTokens: holdTokens(spec),
     contextTokens: contextTokensOf(spec),
     urgency: urgencyOf(

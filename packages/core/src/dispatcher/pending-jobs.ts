@@ -50,7 +50,7 @@ const capacityOf = (model: UsableModel | null | undefined): ModelCapacity | null
 const KINDS_MAX = 1_000;
 
 export function createPendingJobs(deps: {
-  readonly counters: Pick<FairCounters, "arrive" | "wait">;
+  readonly counters: Pick<FairCounters, "arrive" | "ask" | "wait">;
   readonly outputs: OutputLengths;
   /** What a kind may use now. */
   readonly usableBy: (kind: JobKind) => UsableModels;
@@ -112,6 +112,7 @@ export function createPendingJobs(deps: {
         first: capacityOf(models[0]),
         fastest: capacityOf(fastest),
       });
+      deps.counters.ask(spec.member, spec.weight, job.asked, nowMs);
       jobs.set(spec.id, { job, queued: byTier[spec.askedTier].push(job) });
       if (notBeforeMs > nowMs) job.place = { state: "backing-off", entry: backingOff.push(job) };
       else enter(job, nowMs);

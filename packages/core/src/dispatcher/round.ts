@@ -1,10 +1,11 @@
 import { leftTokens } from "../budget/node-budget.ts";
-import { FAIR_WINDOW_S } from "../fairness/window.ts";
+import { hasFloodShare } from "../fairness/share.ts";
+import { BEHIND_S, FAIR_WINDOW_S } from "../fairness/window.ts";
 import { createListPass } from "../placement/choose.ts";
 import type { Choice, ListPass } from "../placement/choose.ts";
 import type { MemberId } from "../terms.ts";
 import type { FleetNode } from "./fleet.ts";
-import { hasFreeSlot, planOf } from "./fleet.ts";
+import { hasFreeSlot, noteTime, planOf } from "./fleet.ts";
 import { gather, isWithin, limitsOf } from "./gather.ts";
 import type { GatherDeps, Gathering, RoundCandidate } from "./gather.ts";
 import type { JobKind } from "./job-kind.ts";
@@ -173,9 +174,10 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
 }
 
 /**
- * R5. A member takes no more than half of a node's slots, rounded up, while it floods and others had work there
- *     lately; or while its attempts in flight may yet come to a window more than they were charged and another
- *     inside the window waits for the node.
+ * R5. A member takes no more than half of a node's slots, rounded up, while far more of it waits than of all others who
+ *     had work there lately; or while its attempts in flight may yet come to a window more than they were charged and
+ *     another inside the window waits for the node. A member who floods keeps to its part of the node's time, unless
+ *     it is far behind somebody who waits.
  */
 function hasItsShare(
   { counters }: RoundState,
@@ -184,14 +186,19 @@ function hasItsShare(
   node: FleetNode,
   nowMs: number,
 ): boolean {
-  const floods = turns.floods(member);
-  if (!floods && counters.overrunS(member) <= FAIR_WINDOW_S) return false;
+  const standing = turns.standing(member);
+  if (standing === "usual" && counters.overrunS(member) <= FAIR_WINDOW_S) return false;
+  const areOthersHere = standing !== "usual" && counters.areOthersHere(member, node.claimClass, nowMs);
   let running = 0;
   for (const { spec } of node.attempts.values()) if (spec.member === member) running += 1;
-  if (running < Math.ceil(node.report.slots / 2)) return false;
-  return (
-    (floods && counters.areOthersHere(member, node.claimClass, nowMs)) || turns.isContended(member, node)
-  );
+  const { slots } = node.report;
+  if (standing === "flood" && areOthersHere) {
+    const isBehind = counters.claimS(member, node.claimClass) + BEHIND_S < turns.mostS(node);
+    noteTime(node, nowMs);
+    const fairShare = counters.fairShare(member, node.claimClass, nowMs);
+    if (!isBehind && hasFloodShare(node.time, member, fairShare, { own: running, all: slots })) return true;
+  }
+  return running >= Math.ceil(slots / 2) && (areOthersHere || turns.isContended(member, node));
 }
 
 /** Whether a node could start anything now: a slot is free, tokens are left, and its plan allows it or its owner waits. */

@@ -1,5 +1,6 @@
 import type { FairCounters } from "../fairness/counters.ts";
 import { isInWindow, mayPass } from "../fairness/window.ts";
+import type { Standing } from "../fairness/window.ts";
 import type { MemberId } from "../terms.ts";
 import type { FleetNode } from "./fleet.ts";
 import type { JobKind } from "./job-kind.ts";
@@ -7,12 +8,14 @@ import type { UsableModels } from "./usable.ts";
 
 /** Whose turn it is, node by node, while one set of jobs waits. */
 export interface Turns {
-  /** Whether a member floods, as of the beginning. */
-  readonly floods: (member: MemberId) => boolean;
+  /** How a member stands against the others, as of the beginning. */
+  readonly standing: (member: MemberId) => Standing;
   /** Least claim of a member who waits for a class of nodes, own work aside; Infinity where nobody does. */
   readonly leastOfClassS: (claimClass: number) => number;
   /** Least claim of a member who waits for a node; Infinity where nobody does. */
   readonly leastS: (node: FleetNode) => number;
+  /** Highest claim of a member who waits for a node's class, own work aside; -Infinity where nobody does. */
+  readonly mostS: (node: FleetNode) => number;
   /** Whether a member is inside the fair order's window on a node. */
   readonly isInside: (member: MemberId, node: FleetNode) => boolean;
   /** Whether a job of a member outside the window is small enough to pass those inside. */
@@ -24,26 +27,27 @@ export interface Turns {
 type WaitingKind = { readonly kind: JobKind; readonly usable: UsableModels };
 
 export function turnsOf(waiting: readonly WaitingKind[], counters: FairCounters): Turns {
-  const { byClass, byOwnNode } = leastClaims(waiting, counters);
+  const { byClass, mostByClass, byOwnNode } = leastClaims(waiting, counters);
   const leastOfClassS = (claimClass: number): number => byClass[claimClass] ?? Infinity;
   const leastS = ({ index, claimClass }: FleetNode): number =>
     Math.min(leastOfClassS(claimClass), byOwnNode.get(index) ?? Infinity);
-  const flooding = new Map<MemberId, boolean>();
-  const floods = (member: MemberId): boolean => {
-    const known = flooding.get(member) ?? counters.floods(member);
-    flooding.set(member, known);
+  const standings = new Map<MemberId, Standing>();
+  const standing = (member: MemberId): Standing => {
+    const known = standings.get(member) ?? counters.standing(member);
+    standings.set(member, known);
     return known;
   };
   const isInside = (member: MemberId, node: FleetNode): boolean =>
-    isInWindow(counters.claimS(member, node.claimClass), leastS(node), floods(member));
+    isInWindow(counters.claimS(member, node.claimClass), leastS(node), standing(member));
   return {
-    floods,
+    standing,
     leastOfClassS,
     leastS,
+    mostS: ({ claimClass }) => mostByClass[claimClass] ?? -Infinity,
     isInside,
     mayPass: (member, node, referenceS) =>
       referenceS <= counters.passingS() &&
-      mayPass(counters.claimS(member, node.claimClass), leastS(node), floods(member)),
+      mayPass(counters.claimS(member, node.claimClass), leastS(node), standing(member)),
     isContended(member, node) {
       for (const { kind } of waiting) {
         if (kind.modelsFor(node).length === 0) continue;
@@ -60,9 +64,11 @@ function leastClaims(
   counters: Pick<FairCounters, "claimS">,
 ): {
   readonly byClass: readonly (number | undefined)[];
+  readonly mostByClass: readonly (number | undefined)[];
   readonly byOwnNode: ReadonlyMap<number, number>;
 } {
   const byClass: (number | undefined)[] = [];
+  const mostByClass: (number | undefined)[] = [];
   const byOwnNode = new Map<number, number>();
   for (const { kind, usable } of waiting) {
     for (const member of kind.byMember.keys()) {
@@ -76,8 +82,9 @@ function leastClaims(
       for (const claimClass of usable.claimClasses) {
         const claimS = counters.claimS(member, claimClass);
         byClass[claimClass] = Math.min(byClass[claimClass] ?? Infinity, claimS);
+        mostByClass[claimClass] = Math.max(mostByClass[claimClass] ?? -Infinity, claimS);
       }
     }
   }
-  return { byClass, byOwnNode };
+  return { byClass, mostByClass, byOwnNode };
 }

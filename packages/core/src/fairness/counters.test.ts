@@ -89,38 +89,36 @@ describe("fair counters", () => {
     for (const member of [ada, bo]) counters.arrive(member, [STUDIO], NOON);
     counters.wait(ada, 400);
     counters.wait(bo, 60);
-    expect([counters.floods(ada), counters.floods(bo)]).toEqual([true, false]);
+    expect([counters.standing(ada), counters.standing(bo)]).toEqual(["heap", "usual"]);
     counters.charge(ada, 1, 1, at(STUDIO));
-    expect(isInWindow(counters.claimS(ada, STUDIO), counters.claimS(bo, STUDIO), counters.floods(ada))).toBe(
-      false,
-    );
+    const isInside = () =>
+      isInWindow(counters.claimS(ada, STUDIO), counters.claimS(bo, STUDIO), counters.standing(ada));
+    expect(isInside()).toBe(false);
     counters.wait(bo, 60);
-    expect(counters.floods(ada)).toBe(false);
-    expect(isInWindow(counters.claimS(ada, STUDIO), counters.claimS(bo, STUDIO), counters.floods(ada))).toBe(
-      true,
-    );
+    expect(counters.standing(ada)).toBe("usual");
+    expect(isInside()).toBe(true);
   });
 
-  test("who had more than all others together lately floods, until it is some minutes ago", () => {
+  test("who asked for far more than all others floods, whatever waits", () => {
     const counters = createFairCounters();
-    for (const member of [ada, bo, cy]) counters.arrive(member, [STUDIO], NOON);
-    for (const member of [bo, cy]) counters.charge(member, 1, 30, at(STUDIO));
-    counters.charge(ada, 1, 41, at(STUDIO));
-    expect(counters.floods(ada)).toBe(false);
-    counters.charge(ada, 1, 2, at(STUDIO));
-    expect([counters.floods(ada), counters.floods(bo)]).toEqual([true, false]);
+    const asked = { jobs: 1, promptTokens: 100, outputTokens: 100 };
+    for (let time = 0; time < 16; time += 1) counters.ask(ada, 1, asked, NOON);
+    for (let time = 0; time < 10; time += 1) counters.ask(bo, 1, asked, NOON);
+    for (const member of [ada, bo]) counters.arrive(member, [STUDIO], NOON);
+    expect([counters.standing(ada), counters.standing(bo)]).toEqual(["flood", "usual"]);
+    expect(isInWindow(1, 0, "flood")).toBe(false);
+  });
+
+  test("the fair share is by weight, among those who came in the last ten minutes", () => {
+    const counters = createFairCounters();
+    const asked = { jobs: 1, promptTokens: 100, outputTokens: 100 };
+    counters.ask(ada, 3, asked, NOON);
+    for (const member of [ada, bo]) counters.arrive(member, [STUDIO], NOON);
+    counters.arrive(cy, [PI], NOON);
+    expect(counters.fairShare(ada, STUDIO, NOON)).toBe(0.75);
     expect(counters.areOthersHere(ada, STUDIO, NOON)).toBe(true);
-    expect(counters.areOthersHere(ada, PI, NOON)).toBe(false);
-    counters.charge(bo, 1, 10, at(STUDIO, 5));
-    expect(counters.floods(ada)).toBe(false);
-    expect(counters.areOthersHere(ada, STUDIO, NOON + 30 * MINUTE)).toBe(false);
-  });
-
-  test("nobody floods who is alone", () => {
-    const counters = createFairCounters();
-    counters.arrive(ada, [STUDIO], NOON);
-    counters.charge(ada, 1, 5_000, at(STUDIO));
-    expect(counters.floods(ada)).toBe(false);
+    expect(counters.fairShare(ada, STUDIO, NOON + 11 * MINUTE)).toBe(1);
+    expect(counters.areOthersHere(ada, STUDIO, NOON + 11 * MINUTE)).toBe(false);
   });
 
   test("the passing lane is earned by what starts in its turn, and used up", () => {

@@ -1,6 +1,9 @@
 import type { MemberService } from "../fleet/node.ts";
 import type { MemberId } from "../terms.ts";
-import { FLOOD_FACTOR, FLOOD_S_MIN, RECENT_FACTOR, PASSING_S_MAX, PASSING_SHARE } from "./window.ts";
+import { createAskedLately } from "./asked.ts";
+import type { Asked } from "./asked.ts";
+import { HEAP_FACTOR, HEAP_S_MIN, PASSING_S_MAX, PASSING_SHARE } from "./window.ts";
+import type { Standing } from "./window.ts";
 
 /**
  * Service received per member, in reference-seconds over the member's weight, and what it counts for where.
@@ -40,10 +43,13 @@ export interface FairCounters {
   readonly served: () => readonly MemberService[];
   /** A job of the member comes to wait, or with a negative number leaves: what it may be worth, reference-seconds. */
   readonly wait: (member: MemberId, referenceS: number) => void;
-  /** Whether far more work of the member waits than of all others, or it had more than all of them lately. */
-  readonly floods: (member: MemberId) => boolean;
+  /** A member asks for something that is to be counted against what others ask for. */
+  readonly ask: (member: MemberId, weight: number, asked: Asked, nowMs: number) => void;
+  readonly standing: (member: MemberId) => Standing;
   /** Whether another member had to do with a class in the last ten minutes. */
   readonly areOthersHere: (member: MemberId, claimClass: number, nowMs: number) => boolean;
+  /** The member's weight against that of all who had to do with a class in the last ten minutes, itself among them. */
+  readonly fairShare: (member: MemberId, claimClass: number, nowMs: number) => number;
   /** Tells the least claim of those who wait for a class now. */
   readonly see: (claimClass: number, leastS: number) => void;
 }
@@ -52,9 +58,7 @@ interface Account {
   servedS: number;
   overrunS: number;
   waitingS: number;
-  /** Service of the last minutes: it fades. */
-  recentS: number;
-  recentAtMs: number;
+  weight: number;
   /** By claim class. */
   readonly claims: (Claim | undefined)[];
 }
@@ -67,23 +71,19 @@ interface Claim {
 
 /** After this long a member is new to a class, ms. */
 const FORGOTTEN_MS = 600_000;
-/** Service of the last minutes fades with this time. */
-const RECENT_MS = 300_000;
 
 export function createFairCounters(): FairCounters {
   const accounts = new Map<MemberId, Account>();
   const levelsS: (number | undefined)[] = [];
   let passingS = PASSING_S_MAX;
   let allWaitingS = 0;
-  let lastChargeMs = 0;
+  const askedLately = createAskedLately();
 
   const entryS = (claimClass: number): number => levelsS[claimClass] ?? 0;
-  const recentS = ({ recentS: thenS, recentAtMs }: Account, nowMs: number): number =>
-    thenS * Math.exp(-Math.max(0, nowMs - recentAtMs) / RECENT_MS);
   const accountOf = (member: MemberId): Account => {
     const known = accounts.get(member);
     if (known !== undefined) return known;
-    const made: Account = { servedS: 0, overrunS: 0, waitingS: 0, recentS: 0, recentAtMs: 0, claims: [] };
+    const made: Account = { servedS: 0, overrunS: 0, waitingS: 0, weight: 1, claims: [] };
     accounts.set(member, made);
     return made;
   };
@@ -110,9 +110,6 @@ export function createFairCounters(): FairCounters {
       const account = accountOf(member);
       claimOf(account, claimClass).lastMs = nowMs;
       account.servedS += referenceS / weight;
-      account.recentS = Math.max(0, recentS(account, nowMs) + referenceS / weight);
-      account.recentAtMs = nowMs;
-      lastChargeMs = nowMs;
     },
     mayOverrun(member, weight, referenceS) {
       accountOf(member).overrunS += referenceS / weight;
@@ -131,15 +128,16 @@ export function createFairCounters(): FairCounters {
       accountOf(member).waitingS += referenceS;
       allWaitingS += referenceS;
     },
-    floods(member) {
+    ask(member, weight, asked, nowMs) {
+      accountOf(member).weight = weight;
+      askedLately.ask(member, asked, nowMs);
+    },
+    standing(member) {
       const account = accounts.get(member);
-      if (account === undefined) return false;
-      if (account.waitingS > FLOOD_FACTOR * (allWaitingS - account.waitingS) + FLOOD_S_MIN) return true;
-      const ownS = recentS(account, lastChargeMs);
-      if (ownS < FLOOD_S_MIN) return false;
-      let othersS = 0;
-      for (const known of accounts.values()) if (known !== account) othersS += recentS(known, lastChargeMs);
-      return othersS > 0 && ownS > RECENT_FACTOR * othersS;
+      if (account === undefined) return "usual";
+      if (askedLately.floods(member)) return "flood";
+      const { waitingS } = account;
+      return waitingS > HEAP_FACTOR * (allWaitingS - waitingS) + HEAP_S_MIN ? "heap" : "usual";
     },
     areOthersHere(member, claimClass, nowMs) {
       for (const [other, { claims }] of accounts) {
@@ -147,6 +145,15 @@ export function createFairCounters(): FairCounters {
         if (other !== member && nowMs - lastMs <= FORGOTTEN_MS) return true;
       }
       return false;
+    },
+    fairShare(member, claimClass, nowMs) {
+      const own = accountOf(member);
+      let allWeight = own.weight;
+      for (const account of accounts.values()) {
+        const lastMs = account.claims[claimClass]?.lastMs ?? -Infinity;
+        if (account !== own && nowMs - lastMs <= FORGOTTEN_MS) allWeight += account.weight;
+      }
+      return own.weight / allWeight;
     },
     see(claimClass, leastS) {
       levelsS[claimClass] = Math.max(levelsS[claimClass] ?? 0, leastS);

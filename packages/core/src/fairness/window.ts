@@ -6,9 +6,11 @@
  * - The passing lane. Most jobs are small and little of the work, so that holding small ones back behind large ones
  *   helps nobody. A part of the service, earned by what starts in its turn, is open to small jobs of members outside
  *   the window, up to a wider one.
- * - Floods. A member who had more than all others together in the last minutes, or of whom far more waits, goes
- *   where nobody else inside the window waits, has no lane, and leaves half of a node's slots to others who had work
- *   there lately. Attempts are not interrupted: without it, whoever comes would find every slot taken for long.
+ * - Heaps. Of whom far more waits than of all others together goes where nobody else inside the window waits, has no
+ *   lane, and leaves half of a node's slots to others who had work there lately.
+ * - Floods. Who asks for far more than all others together, of jobs, prompts or outputs, keeps to all that, and to the
+ *   fair share besides: attempts are not interrupted, and share the node with all that come after them, so that work
+ *   which fills every idle moment hinders whoever comes. `fairness/share.ts` says how much of a node's time that is.
  * - Overtaking. A job that was overtaken too often goes first, if its member is inside the window.
  *
  * How far two members can drift apart. Let P be the wider window, and F the most that the attempts which one member
@@ -23,7 +25,9 @@
  *   had at either end: less than 2P + 4F.
  *
  * So nobody starves: where n members wait for a node, its owner aside, one of them gets its turn at the latest when
- * each of the others had 2P + 4F more. What owners have on their own nodes is theirs, and outside the bound.
+ * each of the others had 2P + 4F more. What owners have on their own nodes is theirs, and outside the bound. Floods are
+ * inside it: they hold others back as anybody who waits does, and their fair share holds them back only while nobody who
+ * waits with them is more than half a window ahead.
  */
 export const FAIR_WINDOW_S = 900;
 
@@ -34,21 +38,38 @@ export const PASSING_S_MAX = 10;
 /** Nobody passes who is this far above the least claim. */
 export const PASSING_WINDOW_S = 1_500;
 
-/** A member floods with this many times the work that waits of all others, or with more than they had lately. */
-export const FLOOD_FACTOR = 4;
-/** A member floods with this many times what all others had in the last minutes. */
-export const RECENT_FACTOR = 0.7;
-/** Less than this is no flood, reference-seconds. */
-export const FLOOD_S_MIN = 10;
+/** A member has a heap with this many times the work that waits of all others, and at least so much, reference-seconds. */
+export const HEAP_FACTOR = 4;
+export const HEAP_S_MIN = 10;
+
+/**
+ * A member floods who asked for this many times what all others together asked for: 60 % of everything. In ten minutes
+ * of a small co-op a member who sends 40 % lately looks like that one time in a hundred; like half, ten in a hundred.
+ */
+export const FLOOD_FACTOR = 1.5;
+/** Fewer jobs than this are no flood. */
+export const FLOOD_JOBS_MIN = 10;
+/** What was asked fades with this time. */
+export const ASKED_MS = 600_000;
+/** How a node's time was divided fades with this time: a hundred attempts, of which most are seconds long. */
+export const NODE_TIME_MS = 300_000;
+/** A flood that is this far behind somebody who waits with it is not held to its fair share. */
+export const BEHIND_S = FAIR_WINDOW_S / 2;
+
+/**
+ * `usual`: may use the window. `heap`: far more waits of the member than of all others. `flood`: it asked for far more
+ * than all others lately.
+ */
+export type Standing = "usual" | "heap" | "flood";
 
 /** After this many younger jobs started where a job could have, it goes first. */
 export const OVERTAKES_MAX = 224;
 
-export const isInWindow = (claimS: number, leastS: number, floods: boolean): boolean =>
-  floods ? claimS <= leastS : claimS < leastS + FAIR_WINDOW_S;
+export const isInWindow = (claimS: number, leastS: number, standing: Standing): boolean =>
+  standing === "usual" ? claimS < leastS + FAIR_WINDOW_S : claimS <= leastS;
 
-export const mayPass = (claimS: number, leastS: number, floods: boolean): boolean =>
-  !floods && claimS < leastS + PASSING_WINDOW_S;
+export const mayPass = (claimS: number, leastS: number, standing: Standing): boolean =>
+  standing === "usual" && claimS < leastS + PASSING_WINDOW_S;
 
 /**
  * The most that the weighted services of two members may drift apart while both wait for the same nodes,
