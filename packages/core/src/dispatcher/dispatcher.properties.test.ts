@@ -4,7 +4,7 @@ import { assert } from "../assert.ts";
 import { leftTokens } from "../budget/node-budget.ts";
 import type { NodeBudget } from "../budget/node-budget.ts";
 import { referenceSeconds } from "../fairness/reference.ts";
-import { serviceGapBoundS } from "../fairness/window.ts";
+import { FLOOD_JOBS_MIN, serviceGapBoundS } from "../fairness/window.ts";
 import type { ModelReport, NodeReport } from "../fleet/node.ts";
 import type { JobSpec } from "../job/job.ts";
 import { modelRefusals, nodeRefusals } from "../placement/feasible.ts";
@@ -19,7 +19,7 @@ import {
   createManualClock,
 } from "../testing/index.ts";
 import { asJobId, asMemberId, asNodeId, TIERS } from "../terms.ts";
-import type { JobId, NodeId } from "../terms.ts";
+import type { JobId, MemberId, NodeId } from "../terms.ts";
 import { createDispatcher } from "./dispatcher.ts";
 import type { DispatchEffect, DispatchEvent } from "./events.ts";
 
@@ -166,6 +166,7 @@ function createWorld() {
   >();
   const active = new Map<JobId, { readonly spec: JobSpec; readonly node: NodeId }>();
   const joined = new Set<NodeId>();
+  const sent = new Map<MemberId, number>();
   let jobs = 0;
 
   const eventFor = (step: Step): DispatchEvent | null => {
@@ -180,6 +181,7 @@ function createWorld() {
           deadlineMs: clock.now() + deadlineInMs,
         });
         const dueMs = step.delayMs === 0 ? 0 : clock.now() + step.delayMs;
+        sent.set(spec.member, (sent.get(spec.member) ?? 0) + 1);
         pending.set(spec.id, { spec, excluded: step.excluded, dueMs });
         return { kind: "job-pending", spec, excludedNodes: step.excluded, notBeforeMs: dueMs };
       }
@@ -244,6 +246,7 @@ function createWorld() {
     pending,
     active,
     joined,
+    sent: (member: MemberId): number => sent.get(member) ?? 0,
     play(step: Step): readonly DispatchEffect[] {
       const event = eventFor(step);
       const effects = event === null ? [] : dispatcher.step(event);
@@ -351,12 +354,16 @@ describe("whatever happens", () => {
     );
   });
 
-  test("an idle fleet starts a job that it can serve", () => {
+  test("an idle fleet starts a job that it can serve, a flood's in ten minutes", () => {
     fc.assert(
       fc.property(steps, (sequence) => {
         const world = createWorld();
         for (const step of sequence) {
           world.play(step);
+          if (world.active.size > 0) continue;
+          const held = servable(world);
+          for (const { member } of held) expect(world.sent(member)).toBeGreaterThanOrEqual(FLOOD_JOBS_MIN);
+          if (held.length > 0) world.play({ kind: "wait", ms: 600_000 });
           if (world.active.size === 0) expect(servable(world)).toEqual([]);
         }
       }),
@@ -370,8 +377,9 @@ describe("whatever happens", () => {
         const world = createWorld();
         for (const step of sequence) world.play(step);
         world.play({ kind: "wait", ms: 60_000 });
-        for (let turn = 0; turn < 200 && world.active.size > 0; turn += 1) {
-          world.play({ kind: "end", pick: 0, tokens: 30 });
+        for (let turn = 0; turn < 200; turn += 1) {
+          if (world.active.size > 0) world.play({ kind: "end", pick: 0, tokens: 30 });
+          else if (servable(world).length > 0) world.play({ kind: "wait", ms: 600_000 });
         }
         expect(world.active.size).toBe(0);
         expect(servable(world)).toEqual([]);

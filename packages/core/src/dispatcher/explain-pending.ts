@@ -2,6 +2,7 @@ import type { Choice } from "../placement/choose.ts";
 import { couldNeverServe, decisionFor, nodeVerdict } from "../placement/explain.ts";
 import type { NodeVerdict, Placement, Refusal } from "../placement/explanation.ts";
 import { optionsOf } from "../placement/plan-node.ts";
+import type { MemberId } from "../terms.ts";
 import type { FleetNode } from "./fleet.ts";
 import { aheadOf, candidateOf } from "./gather.ts";
 import type { RoundCandidate } from "./gather.ts";
@@ -85,6 +86,9 @@ const turnsAt = (state: RoundState, candidate: RoundCandidate, view: PassView): 
   candidate.options.map(({ node }) => view.turnOf(candidate, state.nodeAt(node)));
 
 function whyInOrder(job: PendingJob, turns: readonly Turn[], ahead: number): string {
+  if (turns.includes("share") && !turns.includes("its-turn")) {
+    return `${job.spec.member} has had its part of the nodes that could serve it, and others use them too`;
+  }
   if (turns.includes("its-turn")) return `at least ${ahead} smaller, older or more urgent jobs go first`;
   if (turns.includes("hour") && !turns.includes("fair-order"))
     return "the token budgets of the nodes that could serve it have too little left for it this hour";
@@ -165,10 +169,21 @@ function turnRefusals(
         {
           reason: "fair-order",
           passing: true,
-          detail: `${member} has its part of the slots of ${name} while others wait`,
+          detail: shareDetail(member, node, view),
         },
       ];
   }
+}
+
+function shareDetail(member: MemberId, node: FleetNode, view: PassView): string {
+  const { name } = node.identity;
+  if (view.gathering.turns.standing(member) !== "flood") {
+    return `${member} has its part of the slots of ${name} while others wait`;
+  }
+  return (
+    `${member} asked for far more than all others together in the last ten minutes, and has had its part of ` +
+    `the time of ${name}: others use it too`
+  );
 }
 
 /** Verdicts of a job that nothing can serve now: refusals only. */
