@@ -100,6 +100,8 @@ interface Admitted {
 const FLOOD_WEIGHT = 0.1;
 /** Jobs of one kind that are added for members who are inside the window on some nodes only. */
 const SOMEWHERE_MAX = 16;
+/** Jobs of one kind that are looked at of members who flood: they wait beside idle nodes, in every pass. */
+const FLOODING_MAX = 64;
 /** Small jobs of one kind that are looked at for the passing lane. */
 const PASSING_JOBS_MAX = 8;
 /** Urgent jobs of one kind that are looked at. */
@@ -204,7 +206,7 @@ function admitted(open: OpenKind, depth: number, turns: Turns, deps: GatherDeps)
     ...firstOf(everywhere, depth, smallerFirst),
     ...outside,
     ...out,
-    ...firstOf(flooding, depth, smallerFirst),
+    ...firstOf(flooding, FLOODING_MAX, smallerFirst),
   ]);
   const oldest = kind.overtakes >= OVERTAKES_MAX ? kind.byAge.first() : undefined;
   if (oldest !== undefined && isAdmitted(oldest.spec.member) !== "nowhere") jobs.add(oldest);

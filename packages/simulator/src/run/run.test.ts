@@ -176,3 +176,12 @@ test("a siege tells what one adversary costs the honest, alike for the same opti
   expect(siegeTable(rows)).toMatch(/tiny[^]*cancel/);
   expect(() => parseOptions(["--adversary", "bribe"])).toThrow(/--adversary/);
 });
+
+test("beside whichever adversary, honest members are served within a tenth of their fair share of the fleet", async () => {
+  const rows = await simulateSiege(
+    parseOptions(["--adversary", "all", "--jobs", "250", "--seeds", "1", "--policy", "ours"]),
+    silent,
+  );
+  expect(rows.map(({ adversary }) => adversary)).toEqual(["flood", "huge", "tiny", "cancel"]);
+  for (const { adversary, rise } of rows) expect(rise, adversary).toBeLessThan(0.1);
+}, 60_000);

@@ -1,5 +1,6 @@
 import type { SimFleet, SimNode } from "../world/fleet.ts";
 import { atSpeed } from "../fleets/build-node.ts";
+import type { SimJob } from "../world/job.ts";
 import type { PolicyMaker } from "../world/policy.ts";
 import type { WorldRun } from "../world/run.ts";
 import { runWorld } from "../world/world.ts";
@@ -42,15 +43,22 @@ export function conductSiege(
   { fleet, policies, loads, seeds, adversaries, jobsOf }: Siege,
   onRun: (done: number, all: number, what: string) => void,
 ): readonly SiegeRow[] {
-  const all = policies.length * loads.length * adversaries.length * seeds.length;
+  const all = policies.length * loads.length * (adversaries.length + 1) * seeds.length;
   let done = 0;
+  const tell = (what: string): void => {
+    onRun(done, all, what);
+    done += 1;
+  };
   return loads.flatMap((load) =>
-    policies.flatMap((policy) =>
-      adversaries.map((adversary): SiegeRow => {
-        const pairs = seeds.map((seed) => {
-          onRun(done, all, `${policy.name} under ${adversary} at load ${load}`);
-          done += 1;
-          return besieged(fleet, policy, atLoad(fleet, jobsOf(seed, load), load).jobs, adversary, seed);
+    policies.flatMap((policy) => {
+      const alone = seeds.map((seed) => {
+        tell(`${policy.name} alone at load ${load}`);
+        return onFairShare(fleet, policy, atLoad(fleet, jobsOf(seed, load), load).jobs, seed);
+      });
+      return adversaries.map((adversary): SiegeRow => {
+        const pairs = alone.map((one) => {
+          tell(`${policy.name} under ${adversary} at load ${load}`);
+          return besieged(fleet, policy, one, adversary);
         });
         const rises = pairs.map(({ slowdown, fairSlowdown }) => slowdown / fairSlowdown - 1);
         return {
@@ -63,22 +71,36 @@ export function conductSiege(
           riseSpread: spread(rises),
           mostRise: mean(pairs.map(({ mostRise }) => mostRise)),
         };
-      }),
-    ),
+      });
+    }),
   );
+}
+
+/** How much longer than the honest alone take a run beside an adversary goes on, whose own work may be endless. */
+const PATIENCE = 1.5;
+
+/** The honest alone, on machines slowed down to their fair share. */
+interface Alone {
+  readonly seed: number;
+  readonly honest: readonly SimJob[];
+  readonly run: WorldRun;
+}
+
+function onFairShare(fleet: SimFleet, policy: PolicyMaker, honest: readonly SimJob[], seed: number): Alone {
+  const members = new Set(honest.map(({ spec }) => spec.member)).size;
+  const share: SimFleet = { nodes: fleet.nodes.map((node) => slowed(node, members / (members + 1))) };
+  return { seed, honest, run: runWorld({ fleet: share, jobs: honest, policy, seed, untilS: null }) };
 }
 
 function besieged(
   fleet: SimFleet,
   policy: PolicyMaker,
-  honest: ReturnType<typeof atLoad>["jobs"],
+  { seed, honest, run: alone }: Alone,
   adversary: Adversary,
-  seed: number,
 ): { readonly slowdown: number; readonly fairSlowdown: number; readonly mostRise: number } {
-  const members = new Set(honest.map(({ spec }) => spec.member)).size;
-  const share: SimFleet = { nodes: fleet.nodes.map((node) => slowed(node, members / (members + 1))) };
-  const beside = runWorld({ fleet, jobs: besiege(honest, adversary, seed), policy, seed, untilS: null });
-  const alone = runWorld({ fleet: share, jobs: honest, policy, seed, untilS: null });
+  const jobs = besiege(honest, adversary, seed);
+  const untilS = PATIENCE * alone.endedAtS;
+  const beside = runWorld({ fleet, jobs, policy, seed, untilS });
   const leastS = new Map<string, number>(
     beside.jobs.map(({ spec, index }) => [spec.id, beside.bestS[index] ?? Number.NaN]),
   );
@@ -97,7 +119,7 @@ function slowdowns(
   const all: number[] = [];
   const byMember = new Map<string, number[]>();
   for (const { index, spec, arrivalS } of run.jobs) {
-    const slowdown = ((run.endS[index] ?? Number.NaN) - arrivalS) / (leastS.get(spec.id) ?? Number.NaN);
+    const slowdown = (endedS(run, index) - arrivalS) / (leastS.get(spec.id) ?? Number.NaN);
     if (spec.member === ADVERSARY || Number.isNaN(slowdown)) continue;
     all.push(slowdown);
     const ofMember = byMember.get(spec.member) ?? [];
@@ -105,6 +127,12 @@ function slowdowns(
     ofMember.push(slowdown);
   }
   return { all, byMember };
+}
+
+/** What has not ended counts as ended with the run. */
+function endedS({ endS, endedAtS }: WorldRun, index: number): number {
+  const atS = endS[index] ?? Number.NaN;
+  return Number.isNaN(atS) ? endedAtS : atS;
 }
 
 const slowed = (node: SimNode, speed: number): SimNode => ({
