@@ -123,7 +123,7 @@ export function gather(
     const usable = deps.usableBy(kind);
     if (usable.models.length > 0) open.push({ kind, usable, limits: limitsOf(usable) });
   }
-  const turns = turnsOf(open, deps.counters);
+  const turns = turnsOf(open, deps.counters, deps.nowMs);
   const nearest = nearestOf(
     open.map((kind) => admitted(kind, depth, turns, deps)),
     depth,

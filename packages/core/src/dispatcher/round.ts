@@ -188,17 +188,16 @@ function hasItsShare(
 ): boolean {
   const standing = turns.standing(member);
   if (standing === "usual" && counters.overrunS(member) <= FAIR_WINDOW_S) return false;
-  const areOthersHere = standing !== "usual" && counters.areOthersHere(member, node.claimClass, nowMs);
   let running = 0;
   for (const { spec } of node.attempts.values()) if (spec.member === member) running += 1;
   const { slots } = node.report;
-  if (standing === "flood" && areOthersHere) {
+  const fairShare = standing === "usual" ? 1 : turns.fairShare(member, node);
+  if (standing === "flood" && fairShare < 1) {
     const isBehind = counters.claimS(member, node.claimClass) + BEHIND_S < turns.mostS(node);
     noteTime(node, nowMs);
-    const fairShare = counters.fairShare(member, node.claimClass, nowMs);
     if (!isBehind && hasFloodShare(node.time, member, fairShare, { own: running, all: slots })) return true;
   }
-  return running >= Math.ceil(slots / 2) && (areOthersHere || turns.isContended(member, node));
+  return running >= Math.ceil(slots / 2) && (fairShare < 1 || turns.isContended(member, node));
 }
 
 /** Whether a node could start anything now: a slot is free, tokens are left, and its plan allows it or its owner waits. */

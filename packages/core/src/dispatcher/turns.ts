@@ -14,6 +14,8 @@ export interface Turns {
   readonly leastOfClassS: (claimClass: number) => number;
   /** Least claim of a member who waits for a node; Infinity where nobody does. */
   readonly leastS: (node: FleetNode) => number;
+  /** A member's fair share of a node among those who had to do with its class lately; 1 where nobody else had. */
+  readonly fairShare: (member: MemberId, node: FleetNode) => number;
   /** Highest claim of a member who waits for a node's class, own work aside; -Infinity where nobody does. */
   readonly mostS: (node: FleetNode) => number;
   /** Whether a member is inside the fair order's window on a node. */
@@ -26,7 +28,7 @@ export interface Turns {
 
 type WaitingKind = { readonly kind: JobKind; readonly usable: UsableModels };
 
-export function turnsOf(waiting: readonly WaitingKind[], counters: FairCounters): Turns {
+export function turnsOf(waiting: readonly WaitingKind[], counters: FairCounters, nowMs: number): Turns {
   const { byClass, mostByClass, byOwnNode } = leastClaims(waiting, counters);
   const leastOfClassS = (claimClass: number): number => byClass[claimClass] ?? Infinity;
   const leastS = ({ index, claimClass }: FleetNode): number =>
@@ -37,10 +39,19 @@ export function turnsOf(waiting: readonly WaitingKind[], counters: FairCounters)
     standings.set(member, known);
     return known;
   };
+  const shares = new Map<MemberId, (number | undefined)[]>();
+  const fairShare = (member: MemberId, { claimClass }: FleetNode): number => {
+    const ofMember = shares.get(member) ?? [];
+    shares.set(member, ofMember);
+    const share = ofMember[claimClass] ?? counters.fairShare(member, claimClass, nowMs);
+    ofMember[claimClass] = share;
+    return share;
+  };
   const isInside = (member: MemberId, node: FleetNode): boolean =>
     isInWindow(counters.claimS(member, node.claimClass), leastS(node), standing(member));
   return {
     standing,
+    fairShare,
     leastOfClassS,
     leastS,
     mostS: ({ claimClass }) => mostByClass[claimClass] ?? -Infinity,

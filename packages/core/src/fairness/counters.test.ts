@@ -116,9 +116,7 @@ describe("fair counters", () => {
     for (const member of [ada, bo]) counters.arrive(member, [STUDIO], NOON);
     counters.arrive(cy, [PI], NOON);
     expect(counters.fairShare(ada, STUDIO, NOON)).toBe(0.75);
-    expect(counters.areOthersHere(ada, STUDIO, NOON)).toBe(true);
     expect(counters.fairShare(ada, STUDIO, NOON + 11 * MINUTE)).toBe(1);
-    expect(counters.areOthersHere(ada, STUDIO, NOON + 11 * MINUTE)).toBe(false);
   });
 
   test("the passing lane is earned by what starts in its turn, and used up", () => {

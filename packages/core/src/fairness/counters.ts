@@ -46,9 +46,7 @@ export interface FairCounters {
   /** A member asks for something that is to be counted against what others ask for. */
   readonly ask: (member: MemberId, weight: number, asked: Asked, nowMs: number) => void;
   readonly standing: (member: MemberId) => Standing;
-  /** Whether another member had to do with a class in the last ten minutes. */
-  readonly areOthersHere: (member: MemberId, claimClass: number, nowMs: number) => boolean;
-  /** The member's weight against that of all who had to do with a class in the last ten minutes, itself among them. */
+  /** The member's weight over that of all who had to do with a class in the last ten minutes, itself among them. */
   readonly fairShare: (member: MemberId, claimClass: number, nowMs: number) => number;
   /** Tells the least claim of those who wait for a class now. */
   readonly see: (claimClass: number, leastS: number) => void;
@@ -138,13 +136,6 @@ export function createFairCounters(): FairCounters {
       if (askedLately.floods(member)) return "flood";
       const { waitingS } = account;
       return waitingS > HEAP_FACTOR * (allWaitingS - waitingS) + HEAP_S_MIN ? "heap" : "usual";
-    },
-    areOthersHere(member, claimClass, nowMs) {
-      for (const [other, { claims }] of accounts) {
-        const lastMs = claims[claimClass]?.lastMs ?? -Infinity;
-        if (other !== member && nowMs - lastMs <= FORGOTTEN_MS) return true;
-      }
-      return false;
     },
     fairShare(member, claimClass, nowMs) {
       const own = accountOf(member);

@@ -43,8 +43,8 @@ export const HEAP_FACTOR = 4;
 export const HEAP_S_MIN = 10;
 
 /**
- * A member floods who asked for this many times what all others together asked for: 60 % of everything. In ten minutes
- * of a small co-op a member who sends 40 % lately looks like that one time in a hundred; like half, ten in a hundred.
+ * A member floods who asked for this many times what all others together asked for: 60 % of everything. A member who
+ * sends 40 % of a small co-op's jobs looks like that at one job in a hundred of a simulation, like half at ten.
  */
 export const FLOOD_FACTOR = 1.5;
 /** Fewer jobs than this are no flood. */
