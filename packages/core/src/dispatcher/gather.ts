@@ -142,8 +142,9 @@ export function gather(
       continue;
     }
     const standing = turns.standing(job.spec.member);
-    const weight = standing === "flood" && !ofOwner ? found.weight * FLOOD_WEIGHT : found.weight;
-    const candidate = { ...found, urgent, weight };
+    const yields = standing === "flood" && !ofOwner;
+    const weight = yields ? found.weight * FLOOD_WEIGHT : found.weight;
+    const candidate = urgent || yields ? { ...found, urgent, weight } : found;
     const isOutside = rank === "outside" || rank === "out";
     const passes = isOutside && candidate.referenceS <= deps.counters.passingS() && standing === "usual";
     const turn = passes ? "inside" : rank;
