@@ -151,7 +151,9 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
   };
   const view = { pass, gathering, turnOf, sawKeptNode: () => kept };
   const { candidates } = gathering;
-  pass.begin(candidates.slice(0, pricingJobs(state.fleet().length)));
+  // What floods want of a node makes it no dearer for others.
+  const pricing = candidates.filter(({ spec }) => gathering.turns.standing(spec.member) !== "flood");
+  pass.begin(pricing.slice(0, pricingJobs(state.fleet().length)));
   const takeTurn = (candidate: RoundCandidate, choice: Choice | null): "go-on" | "stop" => {
     pass.turn(candidate);
     if (onTurn(candidate, choice, view) === "stop") return "stop";
