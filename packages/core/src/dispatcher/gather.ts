@@ -133,6 +133,7 @@ export function gather(
   const unservable: PendingJob[] = [];
   const keyed: { readonly candidate: RoundCandidate; readonly rank: number; readonly key: number }[] = [];
   const ofOwners = new Set<RoundCandidate>();
+  const hasOrder = nearest.length > 1;
   for (const { job, rank, urgent, ofOwner, kind, worth } of nearest) {
     const found = isWithin(job, kind.limits)
       ? candidateOf(job, kind.usable, withOwn(worth, job, kind, deps), deps)
@@ -148,7 +149,7 @@ export function gather(
     const isOutside = rank === "outside" || rank === "out";
     const passes = isOutside && candidate.referenceS <= deps.counters.passingS() && standing === "usual";
     const turn = passes ? "inside" : rank;
-    if (turn !== "out") keyed.push({ candidate, rank: PLACES[turn], key: keyOf(candidate) });
+    if (turn !== "out") keyed.push({ candidate, rank: PLACES[turn], key: hasOrder ? keyOf(candidate) : 0 });
     if (turn !== "out" && ofOwner) ofOwners.add(candidate);
   }
   const candidates = keyed
