@@ -177,7 +177,7 @@ function turnRefusals(
 
 function shareDetail(member: MemberId, node: FleetNode, view: PassView): string {
   const { name } = node.identity;
-  if (view.gathering.turns.standing(member) !== "flood") {
+  if (!view.gathering.turns.floods(member)) {
     return `${member} has its part of the slots of ${name} while others wait`;
   }
   return (

@@ -142,12 +142,12 @@ export function gather(
       unservable.push(job);
       continue;
     }
-    const standing = turns.standing(job.spec.member);
-    const yields = standing === "flood" && !ofOwner;
+    const floods = turns.floods(job.spec.member);
+    const yields = floods && !ofOwner;
     const weight = yields ? found.weight * FLOOD_WEIGHT : found.weight;
     const candidate = urgent || yields ? { ...found, urgent, weight } : found;
     const isOutside = rank === "outside" || rank === "out";
-    const passes = isOutside && candidate.referenceS <= deps.counters.passingS() && standing === "usual";
+    const passes = isOutside && candidate.referenceS <= deps.counters.passingS() && !floods;
     const turn = passes ? "inside" : rank;
     if (turn !== "out") keyed.push({ candidate, rank: PLACES[turn], key: hasOrder ? keyOf(candidate) : 0 });
     if (turn !== "out" && ofOwner) ofOwners.add(candidate);
@@ -196,11 +196,11 @@ function admitted(open: OpenKind, depth: number, turns: Turns, deps: GatherDeps)
   const flooding: Heap<PendingJob>[] = [];
   for (const [member, heap] of kind.byMember) {
     const where = isAdmitted(member);
-    const standing = turns.standing(member);
-    if (standing === "flood" && where !== "nowhere" && !kind.isOwn) flooding.push(heap);
+    const floods = turns.floods(member);
+    if (floods && where !== "nowhere" && !kind.isOwn) flooding.push(heap);
     else if (where === "everywhere") everywhere.push(heap);
     else if (where === "somewhere") somewhere.push(heap);
-    else if (standing === "usual") nowhere.push(heap);
+    else if (!floods) nowhere.push(heap);
   }
   const outside = new Set(firstOf(somewhere, SOMEWHERE_MAX, smallerFirst));
   const out = new Set(deps.counters.passingS() > 0 ? firstOf(nowhere, PASSING_JOBS_MAX, smallerFirst) : []);
@@ -226,7 +226,7 @@ function admitted(open: OpenKind, depth: number, turns: Turns, deps: GatherDeps)
   const worth = worthWeighing(usable);
   const rankOf = (job: PendingJob): Rank => {
     if (job === oldest) return "promoted";
-    if (!kind.isOwn && turns.standing(job.spec.member) === "flood") return "last";
+    if (!kind.isOwn && turns.floods(job.spec.member)) return "last";
     return outside.has(job) ? "outside" : out.has(job) ? "out" : "inside";
   };
   return Array.from(jobs, (job) => ({
@@ -273,11 +273,11 @@ function admissionTo(
   if (kind.isOwn) return () => "everywhere";
   for (const claimClass of usable.claimClasses) counters.see(claimClass, turns.leastOfClassS(claimClass));
   return (member) => {
-    const standing = turns.standing(member);
+    const floods = turns.floods(member);
     let inside = 0;
     for (const claimClass of usable.claimClasses) {
       const claimS = counters.claimS(member, claimClass);
-      if (isInWindow(claimS, turns.leastOfClassS(claimClass), standing)) inside += 1;
+      if (isInWindow(claimS, turns.leastOfClassS(claimClass), floods)) inside += 1;
     }
     if (inside === usable.claimClasses.length) return "everywhere";
     return inside > 0 ? "somewhere" : "nowhere";

@@ -2,7 +2,6 @@ import { decodeStepMs, prefillMs } from "../capacity/decode.ts";
 import { holdTokens } from "../job/job.ts";
 import type { JobSpec } from "../job/job.ts";
 import type { Asked } from "../fairness/asked.ts";
-import { referenceSeconds } from "../fairness/reference.ts";
 import type { ModelCapacity } from "../fleet/node.ts";
 import type { NodeId } from "../terms.ts";
 import { contextTokensOf } from "../placement/feasible.ts";
@@ -24,8 +23,6 @@ export interface PendingJob {
   readonly size: number;
   /** The size as the order counts it, about. */
   readonly roughSize: number;
-  /** What it may be worth in the fair order, reference-seconds. */
-  readonly referenceS: number;
   /** What it asks for, over its member's weight; of batch work, a part. */
   readonly asked: Asked;
   readonly holdTokens: number;
@@ -63,10 +60,10 @@ export function createPendingJob(
   },
   arrival: number,
   meanOutputTokens: number,
-  capacities: { readonly first: ModelCapacity | null; readonly fastest: ModelCapacity | null },
+  /** What it could run on that takes least for an ordinary job. */
+  fastest: ModelCapacity | null,
 ): PendingJob {
   const { spec } = waiting;
-  const { first, fastest } = capacities;
   const outputTokens = Math.min(spec.maxOutputTokens, meanOutputTokens);
   const size = (spec.promptTokens * PROMPT_TOKEN_SHARE + outputTokens) / weightOf(spec);
   return {
@@ -74,8 +71,6 @@ export function createPendingJob(
     arrival,
     size,
     roughSize: size ** ROUGH_EXPONENT,
-    referenceS:
-      first === null ? 0 : weightOf(spec) * referenceSeconds(first, spec.promptTokens, outputTokens),
     asked: {
       jobs: weightOf(spec) / spec.weight,
       promptTokens: (weightOf(spec) * spec.promptTokens) / spec.weight,

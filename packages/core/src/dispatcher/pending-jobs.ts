@@ -43,14 +43,14 @@ const queueOf = (waiting: Heap<PendingJob>): TierQueue => ({
   oldestMs: waiting.first()?.spec.submittedAtMs ?? null,
 });
 
-const capacityOf = (model: UsableModel | null | undefined): ModelCapacity | null =>
+const capacityOf = (model: UsableModel | null): ModelCapacity | null =>
   model?.node.report.models[model.index]?.capacity ?? null;
 
 /** Kinds without jobs are kept, for what was learned of them, up to this many. */
 const KINDS_MAX = 1_000;
 
 export function createPendingJobs(deps: {
-  readonly counters: Pick<FairCounters, "arrive" | "ask" | "wait">;
+  readonly counters: Pick<FairCounters, "arrive" | "ask">;
   readonly outputs: OutputLengths;
   /** What a kind may use now. */
   readonly usableBy: (kind: JobKind) => UsableModels;
@@ -84,13 +84,11 @@ export function createPendingJobs(deps: {
     if (known !== undefined) byTier[job.spec.askedTier].remove(known.queued);
     jobs.delete(job.spec.id);
     if (job.place.state === "backing-off") backingOff.remove(job.place.entry);
-    else deps.counters.wait(job.spec.member, -job.referenceS);
     takeOut(job);
   };
 
   const enter = (job: PendingJob, nowMs: number): void => {
     deps.counters.arrive(job.spec.member, deps.usableBy(job.kind).claimClasses, nowMs);
-    deps.counters.wait(job.spec.member, job.referenceS);
     makeReady(job);
   };
 
@@ -107,11 +105,9 @@ export function createPendingJobs(deps: {
       arrivals += 1;
       const meanTokens = deps.outputs.meansFor(spec)("");
       const kind = kindOf(spec);
-      const { models, fastest } = deps.usableBy(kind);
-      const job = createPendingJob({ spec, kind, excludedNodes, notBeforeMs }, arrivals, meanTokens, {
-        first: capacityOf(models[0]),
-        fastest: capacityOf(fastest),
-      });
+      const fastest = capacityOf(deps.usableBy(kind).fastest);
+      const waiting = { spec, kind, excludedNodes, notBeforeMs };
+      const job = createPendingJob(waiting, arrivals, meanTokens, fastest);
       deps.counters.ask(spec.member, spec.weight, job.asked, nowMs);
       jobs.set(spec.id, { job, queued: byTier[spec.askedTier].push(job) });
       if (notBeforeMs > nowMs) job.place = { state: "backing-off", entry: backingOff.push(job) };

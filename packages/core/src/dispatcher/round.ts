@@ -152,7 +152,7 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
   const view = { pass, gathering, turnOf, sawKeptNode: () => kept };
   const { candidates } = gathering;
   // What floods want of a node makes it no dearer for others.
-  const pricing = candidates.filter(({ spec }) => gathering.turns.standing(spec.member) !== "flood");
+  const pricing = candidates.filter(({ spec }) => !gathering.turns.floods(spec.member));
   pass.begin(pricing.slice(0, pricingJobs(state.fleet().length)));
   const takeTurn = (candidate: RoundCandidate, choice: Choice | null): "go-on" | "stop" => {
     pass.turn(candidate);
@@ -176,10 +176,10 @@ export function runPass(state: RoundState, nowMs: number, depth: number, onTurn:
 }
 
 /**
- * R5. A member takes no more than half of a node's slots, rounded up, while far more of it waits than of all others who
- *     had work there lately; or while its attempts in flight may yet come to a window more than they were charged and
- *     another inside the window waits for the node. A member who floods keeps to its part of the node's time, unless
- *     it is far behind somebody who waits.
+ * R5. A member takes no more than half of a node's slots, rounded up, while it floods and others had work there
+ *     lately; or while its attempts in flight may yet come to a window more than they were charged and another
+ *     inside the window waits for the node. A member who floods also keeps to its part of the node's time, unless it is
+ *     far behind somebody who waits.
  */
 function hasItsShare(
   { counters }: RoundState,
@@ -188,13 +188,13 @@ function hasItsShare(
   node: FleetNode,
   nowMs: number,
 ): boolean {
-  const standing = turns.standing(member);
-  if (standing === "usual" && counters.overrunS(member) <= FAIR_WINDOW_S) return false;
+  const floods = turns.floods(member);
+  if (!floods && counters.overrunS(member) <= FAIR_WINDOW_S) return false;
   let running = 0;
   for (const { spec } of node.attempts.values()) if (spec.member === member) running += 1;
   const { slots } = node.report;
-  const fairShare = standing === "usual" ? 1 : turns.fairShare(member, node);
-  if (standing === "flood" && fairShare < 1) {
+  const fairShare = floods ? turns.fairShare(member, node) : 1;
+  if (fairShare < 1) {
     const isBehind = counters.claimS(member, node.claimClass) + BEHIND_S < turns.mostS(node);
     noteTime(node, nowMs);
     if (!isBehind && hasFloodShare(node.time, member, fairShare, { own: running, all: slots })) return true;

@@ -1,6 +1,5 @@
 import type { FairCounters } from "../fairness/counters.ts";
 import { isInWindow, mayPass } from "../fairness/window.ts";
-import type { Standing } from "../fairness/window.ts";
 import type { MemberId } from "../terms.ts";
 import type { FleetNode } from "./fleet.ts";
 import type { JobKind } from "./job-kind.ts";
@@ -8,8 +7,8 @@ import type { UsableModels } from "./usable.ts";
 
 /** Whose turn it is, node by node, while one set of jobs waits. */
 export interface Turns {
-  /** How a member stands against the others, as of the beginning. */
-  readonly standing: (member: MemberId) => Standing;
+  /** Whether a member floods, as of the beginning. */
+  readonly floods: (member: MemberId) => boolean;
   /** Least claim of a member who waits for a class of nodes, own work aside; Infinity where nobody does. */
   readonly leastOfClassS: (claimClass: number) => number;
   /** Least claim of a member who waits for a node; Infinity where nobody does. */
@@ -33,10 +32,10 @@ export function turnsOf(waiting: readonly WaitingKind[], counters: FairCounters,
   const leastOfClassS = (claimClass: number): number => byClass[claimClass] ?? Infinity;
   const leastS = ({ index, claimClass }: FleetNode): number =>
     Math.min(leastOfClassS(claimClass), byOwnNode.get(index) ?? Infinity);
-  const standings = new Map<MemberId, Standing>();
-  const standing = (member: MemberId): Standing => {
-    const known = standings.get(member) ?? counters.standing(member);
-    standings.set(member, known);
+  const flooding = new Map<MemberId, boolean>();
+  const floods = (member: MemberId): boolean => {
+    const known = flooding.get(member) ?? counters.floods(member);
+    flooding.set(member, known);
     return known;
   };
   const shares = new Map<MemberId, (number | undefined)[]>();
@@ -48,9 +47,9 @@ export function turnsOf(waiting: readonly WaitingKind[], counters: FairCounters,
     return share;
   };
   const isInside = (member: MemberId, node: FleetNode): boolean =>
-    isInWindow(counters.claimS(member, node.claimClass), leastS(node), standing(member));
+    isInWindow(counters.claimS(member, node.claimClass), leastS(node), floods(member));
   return {
-    standing,
+    floods,
     fairShare,
     leastOfClassS,
     leastS,
@@ -58,7 +57,7 @@ export function turnsOf(waiting: readonly WaitingKind[], counters: FairCounters,
     isInside,
     mayPass: (member, node, referenceS) =>
       referenceS <= counters.passingS() &&
-      mayPass(counters.claimS(member, node.claimClass), leastS(node), standing(member)),
+      mayPass(counters.claimS(member, node.claimClass), leastS(node), floods(member)),
     isContended(member, node) {
       for (const { kind } of waiting) {
         if (kind.modelsFor(node).length === 0) continue;

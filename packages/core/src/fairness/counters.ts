@@ -2,8 +2,7 @@ import type { MemberService } from "../fleet/node.ts";
 import type { MemberId } from "../terms.ts";
 import { createAskedLately } from "./asked.ts";
 import type { Asked } from "./asked.ts";
-import { HEAP_FACTOR, HEAP_S_MIN, PASSING_S_MAX, PASSING_SHARE } from "./window.ts";
-import type { Standing } from "./window.ts";
+import { PASSING_S_MAX, PASSING_SHARE } from "./window.ts";
 
 /**
  * Service received per member, in reference-seconds over the member's weight, and what it counts for where.
@@ -41,11 +40,10 @@ export interface FairCounters {
   readonly started: (referenceS: number, inPassing: boolean) => void;
   /** What each member had in all, wherever, weighted reference-seconds. */
   readonly served: () => readonly MemberService[];
-  /** A job of the member comes to wait, or with a negative number leaves: what it may be worth, reference-seconds. */
-  readonly wait: (member: MemberId, referenceS: number) => void;
   /** A member asks for something that is to be counted against what others ask for. */
   readonly ask: (member: MemberId, weight: number, asked: Asked, nowMs: number) => void;
-  readonly standing: (member: MemberId) => Standing;
+  /** Whether the member asked for far more than all others together lately. */
+  readonly floods: (member: MemberId) => boolean;
   /** The member's weight over that of all who had to do with a class in the last ten minutes, itself among them. */
   readonly fairShare: (member: MemberId, claimClass: number, nowMs: number) => number;
   /** Tells the least claim of those who wait for a class now. */
@@ -55,7 +53,6 @@ export interface FairCounters {
 interface Account {
   servedS: number;
   overrunS: number;
-  waitingS: number;
   weight: number;
   /** By claim class. */
   readonly claims: (Claim | undefined)[];
@@ -74,14 +71,13 @@ export function createFairCounters(): FairCounters {
   const accounts = new Map<MemberId, Account>();
   const levelsS: (number | undefined)[] = [];
   let passingS = PASSING_S_MAX;
-  let allWaitingS = 0;
   const askedLately = createAskedLately();
 
   const entryS = (claimClass: number): number => levelsS[claimClass] ?? 0;
   const accountOf = (member: MemberId): Account => {
     const known = accounts.get(member);
     if (known !== undefined) return known;
-    const made: Account = { servedS: 0, overrunS: 0, waitingS: 0, weight: 1, claims: [] };
+    const made: Account = { servedS: 0, overrunS: 0, weight: 1, claims: [] };
     accounts.set(member, made);
     return made;
   };
@@ -122,21 +118,11 @@ export function createFairCounters(): FairCounters {
       passingS = Math.min(PASSING_S_MAX, passingS + (inPassing ? -referenceS : PASSING_SHARE * referenceS));
     },
     served: () => Array.from(accounts, ([member, { servedS }]) => ({ member, referenceS: servedS })),
-    wait(member, referenceS) {
-      accountOf(member).waitingS += referenceS;
-      allWaitingS += referenceS;
-    },
     ask(member, weight, asked, nowMs) {
       accountOf(member).weight = weight;
       askedLately.ask(member, asked, nowMs);
     },
-    standing(member) {
-      const account = accounts.get(member);
-      if (account === undefined) return "usual";
-      if (askedLately.floods(member)) return "flood";
-      const { waitingS } = account;
-      return waitingS > HEAP_FACTOR * (allWaitingS - waitingS) + HEAP_S_MIN ? "heap" : "usual";
-    },
+    floods: askedLately.floods,
     fairShare(member, claimClass, nowMs) {
       const own = accountOf(member);
       let allWeight = own.weight;

@@ -6,9 +6,8 @@
  * - The passing lane. Most jobs are small and little of the work, so that holding small ones back behind large ones
  *   helps nobody. A part of the service, earned by what starts in its turn, is open to small jobs of members outside
  *   the window, up to a wider one.
- * - Heaps. Of whom far more waits than of all others together goes where nobody else inside the window waits, has no
- *   lane, and leaves half of a node's slots to others who had work there lately.
- * - Floods. Who asks for far more than all others together, of jobs, prompts or outputs, keeps to all that, and to the
+ * - Floods. Who asks for far more than all others together, of jobs, prompts or outputs, goes where nobody else inside
+ *   the window waits, has no lane, leaves half of a node's slots to others who had work there lately, and keeps to the
  *   fair share besides: attempts are not interrupted, and share the node with all that come after them, so that work
  *   which fills every idle moment hinders whoever comes. `fairness/share.ts` says how much of a node's time that is.
  * - Overtaking. A job that was overtaken too often goes first, if its member is inside the window.
@@ -38,10 +37,6 @@ export const PASSING_S_MAX = 10;
 /** Nobody passes who is this far above the least claim. */
 export const PASSING_WINDOW_S = 1_500;
 
-/** A member has a heap with this many times the work that waits of all others, and at least so much, reference-seconds. */
-export const HEAP_FACTOR = 4;
-export const HEAP_S_MIN = 10;
-
 /**
  * A member floods who asked for this many times what all others together asked for: 60 % of everything. A member who
  * sends 40 % of a small co-op's jobs looks like that at one job in a hundred of a simulation, like half at ten.
@@ -56,20 +51,14 @@ export const NODE_TIME_MS = 300_000;
 /** A flood that is this far behind somebody who waits with it is not held to its fair share. */
 export const BEHIND_S = FAIR_WINDOW_S / 2;
 
-/**
- * `usual`: may use the window. `heap`: far more waits of the member than of all others. `flood`: it asked for far more
- * than all others lately.
- */
-export type Standing = "usual" | "heap" | "flood";
-
 /** After this many younger jobs started where a job could have, it goes first. */
 export const OVERTAKES_MAX = 224;
 
-export const isInWindow = (claimS: number, leastS: number, standing: Standing): boolean =>
-  standing === "usual" ? claimS < leastS + FAIR_WINDOW_S : claimS <= leastS;
+export const isInWindow = (claimS: number, leastS: number, floods: boolean): boolean =>
+  floods ? claimS <= leastS : claimS < leastS + FAIR_WINDOW_S;
 
-export const mayPass = (claimS: number, leastS: number, standing: Standing): boolean =>
-  standing === "usual" && claimS < leastS + PASSING_WINDOW_S;
+export const mayPass = (claimS: number, leastS: number, floods: boolean): boolean =>
+  !floods && claimS < leastS + PASSING_WINDOW_S;
 
 /**
  * The most that the weighted services of two members may drift apart while both wait for the same nodes,
