@@ -252,7 +252,9 @@ function nearestOf(
     const keyPerSize = roughKeyPerSize(ofKind, keyOf, deps);
     return ofKind.map((one) => {
       const goesAhead = one.rank === "promoted" || one.ofOwner || one.urgent;
-      return { one, place: PLACES[one.rank], key: goesAhead ? -Infinity : keyPerSize * one.job.roughSize };
+      // Their nodes are kept for them: left out, they would leave them idle.
+      const place = one.ofOwner ? PLACES.out : PLACES[one.rank];
+      return { one, place, key: goesAhead ? -Infinity : keyPerSize * one.job.roughSize };
     });
   });
   return keyed

@@ -105,6 +105,28 @@ describe("on their own node", () => {
     expect(placed(finish(dispatcher, other))).toEqual([[behind.id, STUDIO]]);
   });
 
+  test.each([
+    ["had much", 300, 0],
+    ["asks for most", 2, 1_200],
+  ])("an owner who %s goes before however many others wait", (_, served, asked) => {
+    const { dispatcher } = start();
+    const longest = { member: ADA, maxOutputTokens: 2_000 };
+    let running = job(longest);
+    submit(dispatcher, running);
+    for (let count = 0; count < 400; count += 1) submit(dispatcher, job({ member: CY, promptTokens: 10 }));
+    for (let count = 0; count < asked; count += 1) {
+      const spec = job({ member: ADA });
+      submit(dispatcher, spec);
+      dispatcher.step({ kind: "job-gone", job: spec.id });
+    }
+    for (let count = 0; count < served; count += 1) {
+      const own = job(longest);
+      submit(dispatcher, own);
+      expect(placed(finish(dispatcher, running, 2_000))).toContainEqual([own.id, STUDIO]);
+      running = own;
+    }
+  });
+
   test("the node is kept while its owner's job waits for a better one, and told so", () => {
     const { dispatcher } = start();
     submit(dispatcher, job({ member: CY }));
