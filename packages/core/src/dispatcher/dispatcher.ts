@@ -213,6 +213,7 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
     const node = createFleetNode(known?.index ?? byIndex.length, claimClass, event, nowMs);
     node.modelsVersion = (known?.modelsVersion ?? 0) + 1;
     node.pace = known?.pace ?? node.pace;
+    node.time = known?.time ?? node.time;
     byIndex[node.index] = node;
     nodes.set(event.identity.id, node);
     setFleet();

@@ -60,7 +60,7 @@ export interface FleetNode {
   readonly uses: Map<string, Use>;
   pace: NodePace;
   /** Who had its time lately, as of the last start or end. */
-  readonly time: NodeTime;
+  time: NodeTime;
   /** Nothing keeps it from starting a job but its slots. */
   open: boolean;
   /** By model index: nothing keeps the model from running. */

@@ -53,8 +53,20 @@ function start() {
       if (second % OTHERS_EVERY_S === 10 * place) submit(member);
     });
   };
-  tell(buildNodeJoined({ report: buildNodeReport({ slots: 1 }) }));
-  return { dispatcher, submit, pass, othersCome, servedS: (member: MemberId) => servedS.get(member) ?? 0 };
+  /** The node comes back with nothing running. */
+  const rejoin = (): void => {
+    running = null;
+    tell(buildNodeJoined({ report: buildNodeReport({ slots: 1 }) }));
+  };
+  rejoin();
+  return {
+    dispatcher,
+    rejoin,
+    submit,
+    pass,
+    othersCome,
+    servedS: (member: MemberId) => servedS.get(member) ?? 0,
+  };
 }
 
 describe("who floods", () => {
@@ -70,6 +82,19 @@ describe("who floods", () => {
     expect(world.servedS(ADA) / spanS).toBeGreaterThan(0.23);
     expect(world.servedS(ADA) / spanS).toBeLessThan(0.3);
     for (const member of OTHERS) expect(world.servedS(member)).toBeGreaterThan(spanS / 6 - 5 * JOB_S);
+  });
+
+  test("has no more of a node that leaves and comes back", () => {
+    const world = start();
+    for (const member of OTHERS) world.submit(member);
+    for (let count = 0; count < HEAP; count += 1) world.submit(ADA);
+    const spanS = 1_800;
+    world.pass(spanS, (second) => {
+      world.othersCome(second);
+      world.submit(ADA);
+      if (second % 120 === 60) world.rejoin();
+    });
+    expect(world.servedS(ADA) / spanS).toBeLessThan(0.3);
   });
 
   test("is told why it waits", () => {
