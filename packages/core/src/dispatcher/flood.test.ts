@@ -69,6 +69,29 @@ function start() {
   };
 }
 
+test("what has waited for hours when a dispatcher begins is no flood", () => {
+  const clock = createManualClock();
+  const dispatcher = createDispatcher({ clock });
+  const small = {
+    member: ADA,
+    promptTokens: 10,
+    maxOutputTokens: 10,
+    submittedAtMs: clock.now() - 7_200_000,
+  };
+  for (let count = 0; count < 100; count += 1) {
+    const spec = buildJobSpec({ id: asJobId(`job_${count}`), ...small });
+    for (const notBeforeMs of [clock.now() + 1_000, 0]) {
+      dispatcher.step({ kind: "job-pending", spec, excludedNodes: [], notBeforeMs });
+    }
+  }
+  for (const [count, member] of [...OTHERS, ...OTHERS].entries()) {
+    const spec = buildJobSpec({ id: asJobId(`job_other_${count}`), member, submittedAtMs: clock.now() });
+    dispatcher.step({ kind: "job-pending", spec, excludedNodes: [], notBeforeMs: 0 });
+  }
+  const first = dispatcher.step(buildNodeJoined({ report: buildNodeReport({ slots: 1 }) }));
+  expect(first.map(({ spec }) => spec.member)).toEqual([ADA]);
+});
+
 describe("who floods", () => {
   test("has its fair share of a node that others use half of, no less and little more", () => {
     const world = start();

@@ -108,7 +108,9 @@ export function createPendingJobs(deps: {
       const fastest = capacityOf(deps.usableBy(kind).fastest);
       const waiting = { spec, kind, excludedNodes, notBeforeMs };
       const job = createPendingJob(waiting, arrivals, meanTokens, fastest);
-      deps.counters.ask(spec.member, spec.weight, job.asked, nowMs);
+      if (known === undefined) {
+        deps.counters.ask(spec.member, spec.weight, job.asked, Math.min(spec.submittedAtMs, nowMs));
+      }
       jobs.set(spec.id, { job, queued: byTier[spec.askedTier].push(job) });
       if (notBeforeMs > nowMs) job.place = { state: "backing-off", entry: backingOff.push(job) };
       else enter(job, nowMs);

@@ -56,6 +56,14 @@ describe("what members asked for lately", () => {
     expect(after([[ada, 500, huge]]).floods(ada)).toBe(false);
   });
 
+  test("counts as long ago as it was, in whatever order it is told", () => {
+    const overnight = after([[bo, 20, chat]]);
+    for (let time = 0; time < 500; time += 1) overnight.ask(ada, chat, NOON - 10 * ASKED_MS);
+    expect(overnight.floods(ada)).toBe(false);
+    for (let time = 0; time < 100; time += 1) overnight.ask(ada, chat, NOON - ASKED_MS / 2);
+    expect(overnight.floods(ada)).toBe(true);
+  });
+
   test("it is forgotten while others go on", () => {
     const lately = after([
       [bo, 20, chat],

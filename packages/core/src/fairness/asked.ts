@@ -6,7 +6,8 @@ import { ASKED_MS, FLOOD_FACTOR, FLOOD_JOBS_MIN } from "./window.ts";
  * arrives counts, never what still waits: whoever is held back must not look like more for it.
  */
 export interface AskedLately {
-  readonly ask: (member: MemberId, asked: Asked, nowMs: number) => void;
+  /** `atMs`: when; what is told of later counts as it has faded since, such as all that waits when a dispatcher begins. */
+  readonly ask: (member: MemberId, asked: Asked, atMs: number) => void;
   /** Whether a member asked for far more of one thing than all others together, as of the last who asked. */
   readonly floods: (member: MemberId) => boolean;
 }
@@ -30,17 +31,19 @@ export function createAskedLately(): AskedLately {
   const all: Faded = { asked: NOTHING, atMs: 0 };
 
   return {
-    ask(member, asked, nowMs) {
-      const own = byMember.get(member) ?? { asked: NOTHING, atMs: nowMs };
+    ask(member, asked, atMs) {
+      const own = byMember.get(member) ?? { asked: NOTHING, atMs };
       byMember.set(member, own);
       for (const faded of [own, all]) {
-        const before = as(faded, nowMs);
+        const lastMs = Math.max(faded.atMs, atMs);
+        const before = as(faded, lastMs);
+        const added = as({ asked, atMs }, lastMs);
         faded.asked = {
-          jobs: before.jobs + asked.jobs,
-          promptTokens: before.promptTokens + asked.promptTokens,
-          outputTokens: before.outputTokens + asked.outputTokens,
+          jobs: before.jobs + added.jobs,
+          promptTokens: before.promptTokens + added.promptTokens,
+          outputTokens: before.outputTokens + added.outputTokens,
         };
-        faded.atMs = nowMs;
+        faded.atMs = lastMs;
       }
     },
     floods(member) {

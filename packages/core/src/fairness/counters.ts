@@ -40,8 +40,8 @@ export interface FairCounters {
   readonly started: (referenceS: number, inPassing: boolean) => void;
   /** What each member had in all, wherever, weighted reference-seconds. */
   readonly served: () => readonly MemberService[];
-  /** A member asks for something that is to be counted against what others ask for. */
-  readonly ask: (member: MemberId, weight: number, asked: Asked, nowMs: number) => void;
+  /** A member asked for something at the given time, which is counted against what others ask for. */
+  readonly ask: (member: MemberId, weight: number, asked: Asked, atMs: number) => void;
   /** Whether the member asked for far more than all others together lately. */
   readonly floods: (member: MemberId) => boolean;
   /** The member's weight over that of all who had to do with a class in the last ten minutes, itself among them. */
@@ -118,9 +118,9 @@ export function createFairCounters(): FairCounters {
       passingS = Math.min(PASSING_S_MAX, passingS + (inPassing ? -referenceS : PASSING_SHARE * referenceS));
     },
     served: () => Array.from(accounts, ([member, { servedS }]) => ({ member, referenceS: servedS })),
-    ask(member, weight, asked, nowMs) {
+    ask(member, weight, asked, atMs) {
       accountOf(member).weight = weight;
-      askedLately.ask(member, asked, nowMs);
+      askedLately.ask(member, asked, atMs);
     },
     floods: askedLately.floods,
     fairShare(member, claimClass, nowMs) {
