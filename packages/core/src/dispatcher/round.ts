@@ -21,9 +21,9 @@ import type { Turns } from "./turns.ts";
  *
  * R1. A job starts only where its best option is free now; else it reserves that option and waits.
  * R2. A pass ends as soon as no slot is free that it could start a job on.
+ * R3. A job that no open node can serve is parked, so that it holds back neither a pass nor the fair order.
  * R4. Owners come first where they would start on their own nodes. Who is outside the fair order's window somewhere
  *     comes last, and may wait for a node there, so that nobody is driven to a slow node by the order of a moment.
- * R3. A job that no open node can serve is parked, so that it holds back neither a pass nor the fair order.
  */
 
 export interface RoundState extends Omit<GatherDeps, "ownerFirst" | "nowMs"> {
