@@ -207,6 +207,19 @@ describe("the sums of a month on Redis that was rolled up before there were any"
     expect((await auditLedger(opened.books, noonMs)).findings).toEqual([]);
   });
 
+  test("are made of however many places it has", async () => {
+    const { stores } = await openBefore();
+    await using opened = stores;
+    const rows = Array.from({ length: 5_000 }, (_, i) => [
+      `row|${day}|node_${i}|edge|m`,
+      "1,0,0,0,5,5,0,500",
+    ]);
+    await opened.redis.hset(opened.keys.usage(ada, month), ...rows.flat());
+    await serve(opened, "03");
+    const [sums] = await opened.usage.sums([ada], month);
+    expect(sums?.places).toHaveLength(5_002);
+  });
+
   test.each([
     ["a job of the same day ends", async (stores: JobStores) => serve(stores, "03", { nowMs: noonMs + 40 })],
     [

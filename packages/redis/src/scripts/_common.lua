@@ -179,11 +179,7 @@ end
 -- Keeps the sums of a month that was rolled up before there were any. Those that are kept are whole.
 local function keepSums(sums, usage)
   if call('EXISTS', sums) == 1 then return end
-  local fields = {}
-  for name, value in pairs(sumsOf(call('HGETALL', usage))) do
-    fields[#fields + 1], fields[#fields + 2] = name, value
-  end
-  if #fields > 0 then call('HSET', sums, unpack(fields)) end
+  for name, value in pairs(sumsOf(call('HGETALL', usage))) do call('HSET', sums, name, value) end
 end
 
 -- Rolls up what a job used, on the day it was admitted and where it is or was. `state` nil: it goes on or had
