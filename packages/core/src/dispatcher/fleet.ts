@@ -164,11 +164,11 @@ export function endAttempt(attempt: Attempt, usage: Usage | null, nowMs: number)
   const held = holdTokens(spec);
   const used = usage === null ? held : usage.promptTokens + usage.outputTokens;
   node.budget = spendTokens(node.budget, used - held);
-  noteAttempt(node.pace, {
-    tookMs: nowMs - attempt.startedAtMs,
-    tokens: used,
-    unusedTokens: held - used,
-  });
+  // What it used is not what it held, so that an attempt of unknown use teaches nothing.
+  if (usage !== null) {
+    const tookMs = nowMs - attempt.startedAtMs;
+    noteAttempt(node.pace, { tookMs, tokens: used, unusedTokens: held - used });
+  }
   const use = node.uses.get(model);
   if (use !== undefined) use.lastUseMs = nowMs;
   forgetPlan(node);

@@ -248,7 +248,10 @@ describe("a token budget under three times its demand", { timeout: LIMIT_MS }, (
   });
 });
 
-test("the hour's last tokens go to a job that does with them, and a large one starts with the next hour", () => {
+test.each([
+  ["", 0],
+  [", many given up or not", 30],
+])("an hour's last tokens go to a job that does with them, a large one waits%s", (_, givenUp) => {
   const clock = createManualClock(MIDNIGHT);
   const dispatcher = createDispatcher({ clock });
   const { id, report } = node("studio", { perDay: 240_000 });
@@ -283,6 +286,11 @@ test("the hour's last tokens go to a job that does with them, and a large one st
       usage: { promptTokens, outputTokens: 200 },
     });
 
+  for (let count = 0; count < givenUp; count += 1) {
+    expect(submit(`given up ${count}`, 4_000, owner)).toHaveLength(1);
+    dispatcher.step({ kind: "job-gone", job: asJobId(`given up ${count}`) });
+    dispatcher.step({ kind: "node-reported", node: id, report, budget });
+  }
   // 4,800 tokens at once and 9,800 an hour: 12,000 are gone, the hour has 2,600 left less what is kept back.
   expect(submit("first", 11_800)).toEqual(["first"]);
   jobEnds("first", 11_800);
