@@ -171,7 +171,7 @@ const inGroups = (who: readonly Member[]): readonly (readonly Member[])[] =>
   );
 
 /** A step takes the server and the store about a millisecond each: most of the time is others'. */
-const PACE_MS = 7;
+const PACE_MS = 12;
 /** Reads under way at once: the store answers when its writes are on disk, which takes longer than the work itself. */
 const AT_ONCE = 2;
 
