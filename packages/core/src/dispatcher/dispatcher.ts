@@ -24,7 +24,6 @@ import {
 import type { Attempt, FleetNode } from "./fleet.ts";
 import type { RoundCandidate } from "./gather.ts";
 import type { JobKind } from "./job-kind.ts";
-import { nextReleaseMs } from "./node-pace.ts";
 import { createOutputLengths } from "./output-lengths.ts";
 import { createPendingJobs } from "./pending-jobs.ts";
 import { createPrefixes } from "./prefixes.ts";
@@ -48,11 +47,6 @@ export interface Dispatcher {
   snapshot(): FleetSnapshot;
   /** Jobs that wait, those that back off included. */
   pendingCount(): number;
-  /**
-   * When the next `tick` is due, ms since the Unix epoch: a job's back-off ends, or a token budget's plan lets
-   * the next job start. Null when nothing waits for time.
-   */
-  nextWakeMs(): number | null;
 }
 
 /** How long a ranking of models by speed may be used. */
@@ -346,12 +340,6 @@ export function createDispatcher({ clock }: { readonly clock: Clock }): Dispatch
       service: counters.served(),
     }),
     pendingCount: pending.count,
-    nextWakeMs() {
-      const backOffMs = pending.nextWakeMs();
-      const releaseMs = nextReleaseMs(fleet, pending.readyCount(), clock.now());
-      const nextMs = Math.min(backOffMs ?? Infinity, releaseMs);
-      return nextMs === Infinity ? null : nextMs;
-    },
   };
 }
 

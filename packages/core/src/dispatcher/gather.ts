@@ -196,11 +196,11 @@ function admitted(open: OpenKind, depth: number, turns: Turns, deps: GatherDeps)
   const flooding: Heap<PendingJob>[] = [];
   for (const [member, heap] of kind.byMember) {
     const where = isAdmitted(member);
-    const floods = turns.floods(member);
-    if (floods && where !== "nowhere" && !kind.isOwn) flooding.push(heap);
+    const isFlood = turns.floods(member);
+    if (isFlood && where !== "nowhere" && !kind.isOwn) flooding.push(heap);
     else if (where === "everywhere") everywhere.push(heap);
     else if (where === "somewhere") somewhere.push(heap);
-    else if (!floods) nowhere.push(heap);
+    else if (!isFlood) nowhere.push(heap);
   }
   const outside = new Set(firstOf(somewhere, SOMEWHERE_MAX, smallerFirst));
   const out = new Set(deps.counters.passingS() > 0 ? firstOf(nowhere, PASSING_JOBS_MAX, smallerFirst) : []);
@@ -210,8 +210,10 @@ function admitted(open: OpenKind, depth: number, turns: Turns, deps: GatherDeps)
     ...out,
     ...firstOf(flooding, FLOODING_MAX, smallerFirst),
   ]);
+  const floods = ({ spec }: PendingJob): boolean => !kind.isOwn && turns.floods(spec.member);
   const oldest = kind.overtakes >= OVERTAKES_MAX ? kind.byAge.first() : undefined;
-  if (oldest !== undefined && isAdmitted(oldest.spec.member) !== "nowhere") jobs.add(oldest);
+  const promoted = oldest === undefined || floods(oldest) ? undefined : oldest;
+  if (promoted !== undefined && isAdmitted(promoted.spec.member) !== "nowhere") jobs.add(promoted);
   const urgent = new Set<PendingJob>();
   for (const job of deps.urgentLane.isOpen() ? urgentJobs(kind, URGENT_JOBS_MAX, deps.nowMs) : []) {
     const where = isAdmitted(job.spec.member);
@@ -225,8 +227,8 @@ function admitted(open: OpenKind, depth: number, turns: Turns, deps: GatherDeps)
   for (const job of ofOwners) jobs.add(job);
   const worth = worthWeighing(usable);
   const rankOf = (job: PendingJob): Rank => {
-    if (job === oldest) return "promoted";
-    if (!kind.isOwn && turns.floods(job.spec.member)) return "last";
+    if (job === promoted) return "promoted";
+    if (floods(job)) return "last";
     return outside.has(job) ? "outside" : out.has(job) ? "out" : "inside";
   };
   return Array.from(jobs, (job) => ({

@@ -76,17 +76,3 @@ export function tokenPriceS(node: FleetNode, release: Release | null, nowMs: num
   node.pace.price = movePrice(node.pace.price, release.interactiveMs > nowMs, nowMs);
   return node.pace.price.priceS;
 }
-
-/** When the first of the nodes with a free slot lets a job start that its plans do not let start now; Infinity for none. */
-export function nextReleaseMs(fleet: readonly FleetNode[], waiting: number, nowMs: number): number {
-  let nextMs = Infinity;
-  if (waiting === 0) return nextMs;
-  for (const node of fleet) {
-    if (!node.open || node.attempts.size >= node.report.slots) continue;
-    const release = releaseFor(node, nowMs);
-    if (release === null) continue;
-    if (release.interactiveMs > nowMs) nextMs = Math.min(nextMs, release.interactiveMs);
-    else for (const { endsMs } of release.hours) nextMs = Math.min(nextMs, endsMs);
-  }
-  return nextMs;
-}

@@ -29,13 +29,10 @@ export interface PendingJobs {
   readonly started: (job: PendingJob, node: FleetNode) => void;
   readonly find: (id: JobId) => PendingJob | undefined;
   readonly count: () => number;
-  /** Jobs that wait for a node, not for their time. */
-  readonly readyCount: () => number;
   /** Those that wait, by the tier that they ask for. */
   readonly byTier: () => Readonly<Record<Tier, TierQueue>>;
   /** Makes ready what has backed off long enough; answers whether anything was. */
   readonly wakeUp: (nowMs: number) => boolean;
-  readonly nextWakeMs: () => number | null;
 }
 
 const queueOf = (waiting: Heap<PendingJob>): TierQueue => ({
@@ -131,7 +128,6 @@ export function createPendingJobs(deps: {
     },
     find: (id) => jobs.get(id)?.job,
     count: () => jobs.size,
-    readyCount: () => jobs.size - backingOff.size(),
     byTier: () => ({
       edge: queueOf(byTier.edge),
       "local-small": queueOf(byTier["local-small"]),
@@ -151,6 +147,5 @@ export function createPendingJobs(deps: {
       }
       return woke;
     },
-    nextWakeMs: () => backingOff.first()?.notBeforeMs ?? null,
   };
 }

@@ -10,7 +10,7 @@
  *   the window waits, has no lane, leaves half of a node's slots to others who had work there lately, and keeps to the
  *   fair share besides: attempts are not interrupted, and share the node with all that come after them, so that work
  *   which fills every idle moment hinders whoever comes. `fairness/share.ts` says how much of a node's time that is.
- * - Overtaking. A job that was overtaken too often goes first, if its member is inside the window.
+ * - Overtaking. A job that was overtaken too often goes first, if its member is inside the window and does not flood.
  *
  * How far two members can drift apart. Let P be the wider window, and F the most that the attempts which one member
  * has in flight may come to in all. Let two members, u and v, wait for the same nodes from t1 to t2, and let W be
