@@ -9,9 +9,9 @@ const batchBytes = 128 * 1024;
 const pieceChars = 16 * 1024;
 
 /**
- * Gathers what an engine produces into frames: the first piece at once, then at most one frame every
- * 30 ms, on a beat that all attempts of an agent share: what leaves together is kept by the server with one write to
- * disk. Neighbouring pieces of the same text become one.
+ * Gathers what an engine produces into frames: the first piece at once, then what came meanwhile on each beat of
+ * 30 ms, which all attempts of an agent share: what leaves together is kept by the server with one write to disk.
+ * Neighbouring pieces of the same text become one.
  */
 export class DeltaBatch {
   readonly #timing: Timing;

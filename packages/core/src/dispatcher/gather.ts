@@ -96,8 +96,8 @@ interface Admitted {
   readonly worth: readonly UsableModel[];
 }
 
-/** A second of a flood's delay is worth this part of what it is worth to others: as much as of batch work. */
-const FLOOD_WEIGHT = 0.1;
+/** A second of a flood's delay is worth as much as one of batch work. */
+const FLOOD_WEIGHT = weightOf({ band: "batch" });
 /** Jobs of one kind that are added for members who are inside the window on some nodes only. */
 const SOMEWHERE_MAX = 16;
 /** Jobs of one kind that are looked at of members who flood: they wait beside idle nodes, in every pass. */
