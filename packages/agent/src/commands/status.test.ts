@@ -12,7 +12,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(home, { recursive: true }));
 
-const nowMs = Date.now();
+/** Noon: what the owner reads as today is the same whenever the tests run. */
+const nowMs = new Date().setHours(12, 0, 0, 0);
 const status: AgentStatus = {
   pid: process.pid,
   node: "node_1",
